@@ -1,0 +1,171 @@
+// Package imagecall is what the engine says to the image tool, the cold
+// program that links the registry stack, and what it answers.
+//
+// The engine executes the tool with the Request as one JSON value on standard
+// input's replacement, descriptor 3, and reads the Result from descriptor 4.
+// Standard input, output and error are the user's: archives come from or go to
+// them, progress goes to standard error.
+//
+// Not here: any work. Both programs link this package, so it imports the
+// standard library and state/dirs only.
+package imagecall
+
+import "skiff/state/dirs"
+
+// Version is the version of Request and Result.
+const Version = 1
+
+// Descriptors of the tool.
+const (
+	RequestFD = 3
+	ResultFD  = 4
+)
+
+// Operations.
+const (
+	OpPull   = "pull"
+	OpPush   = "push"
+	OpTag    = "tag"
+	OpUntag  = "untag"
+	OpRemove = "remove"
+	OpLoad   = "load"
+	OpSave   = "save"
+	OpImport = "import"
+	OpSearch = "search"
+	OpLogin  = "login"
+	OpLogout = "logout"
+	// OpSync makes the records below images/ agree with the store. Every other
+	// operation does so too when it finds a difference.
+	OpSync = "sync"
+	// OpUnpack makes the image embedded in the engine available: Request.Input is
+	// an OCI archive.
+	OpUnpack = "unpack"
+)
+
+// Request is one operation. Only the fields of its operation are read.
+type Request struct {
+	Version int        `json:"version"`
+	Op      string     `json:"op"`
+	Roots   dirs.Roots `json:"roots"`
+	// StorageDriver and StorageOptions are the global options.
+	StorageDriver  string   `json:"storageDriver,omitempty"`
+	StorageOptions []string `json:"storageOptions,omitempty"`
+	// RegistriesConf, PolicyPath and AuthFile are files to use instead of the
+	// usual ones; empty means what the ecosystem's environment variables say.
+	RegistriesConf string `json:"registriesConf,omitempty"`
+	PolicyPath     string `json:"policyPath,omitempty"`
+	AuthFile       string `json:"authFile,omitempty"`
+	LogLevel       string `json:"logLevel,omitempty"`
+
+	// Images are the names or ids the operation is about, as the user typed them.
+	// Tag: the source, then the new names. Untag: the image, then the names to
+	// drop (none: all). Push: the image, then the destination (optional).
+	Images []string `json:"images,omitempty"`
+
+	// Pull, push, search, login.
+	Quiet     bool   `json:"quiet,omitempty"`
+	Policy    string `json:"policy,omitempty"`   // always, missing, never, newer
+	Platform  string `json:"platform,omitempty"` // os/arch[/variant]
+	AllTags   bool   `json:"allTags,omitempty"`
+	CertDir   string `json:"certDir,omitempty"`
+	TLSVerify *bool  `json:"tlsVerify,omitempty"`
+	Username  string `json:"username,omitempty"`
+	Password  string `json:"password,omitempty"`
+	Retry     *int   `json:"retry,omitempty"`
+	// RetryDelay is in the form of time.ParseDuration.
+	RetryDelay string `json:"retryDelay,omitempty"`
+	// CompressionFormat is gzip, zstd, zstd:chunked or empty for as it is.
+	CompressionFormat string `json:"compressionFormat,omitempty"`
+	// ManifestFormat is oci, v2s2, v2s1 or empty for as it is (push).
+	ManifestFormat   string `json:"manifestFormat,omitempty"`
+	DigestFile       string `json:"digestFile,omitempty"`
+	RemoveSignatures bool   `json:"removeSignatures,omitempty"`
+
+	// Remove.
+	Force    bool `json:"force,omitempty"`
+	NoPrune  bool `json:"noPrune,omitempty"`
+	All      bool `json:"all,omitempty"`
+	Ignore   bool `json:"ignore,omitempty"`
+	Dangling bool `json:"dangling,omitempty"`
+
+	// Load, save, import, unpack. Input and Output are paths; "" and "-" are
+	// standard input and output.
+	Input  string `json:"input,omitempty"`
+	Output string `json:"output,omitempty"`
+	// Format is docker-archive, oci-archive, oci-dir or docker-dir (save).
+	Format  string   `json:"format,omitempty"`
+	Message string   `json:"message,omitempty"` // import
+	Changes []string `json:"changes,omitempty"` // import: Dockerfile instructions
+
+	// Search.
+	Term           string   `json:"term,omitempty"`
+	Limit          int      `json:"limit,omitempty"`
+	Filters        []string `json:"filters,omitempty"`
+	ListTags       bool     `json:"listTags,omitempty"`
+	NoTrunc        bool     `json:"noTrunc,omitempty"`
+	Registry       string   `json:"registry,omitempty"` // login, logout
+	GetLogin       bool     `json:"getLogin,omitempty"`
+	Verbose        bool     `json:"verbose,omitempty"`
+	CompatAuthFile string   `json:"compatAuthFile,omitempty"`
+}
+
+// Result is the answer. Failure and the rest may come together: what was done
+// before it failed.
+type Result struct {
+	Version int `json:"version"`
+	// Images are the images that were pulled, loaded, imported or resolved, in the
+	// order in which they were asked for.
+	Images []Image `json:"images,omitempty"`
+	// Untagged and Deleted are what a remove did, in order.
+	Removed []Removed `json:"removed,omitempty"`
+	// Search holds search results.
+	Search []SearchResult `json:"search,omitempty"`
+	// Login is the user that is logged in (GetLogin), or the outcome's message.
+	Login string `json:"login,omitempty"`
+	// Failures are one line each, without "Error: ".
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// Image names one image of a Result.
+type Image struct {
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"` // full reference
+	Digest string `json:"digest,omitempty"`
+	// Changed says that the image was not in the store before.
+	Changed bool `json:"changed,omitempty"`
+}
+
+// Removed is one step of a removal; one of the two is set.
+type Removed struct {
+	Untagged string `json:"untagged,omitempty"`
+	Deleted  string `json:"deleted,omitempty"`
+}
+
+// SearchResult is one row of search.
+type SearchResult struct {
+	Index       string   `json:"index"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Stars       int      `json:"stars"`
+	Official    bool     `json:"official"`
+	Automated   bool     `json:"automated"`
+	Tag         string   `json:"tag,omitempty"`
+	Tags        []string `json:"tags,omitempty"`
+}
+
+// Kinds of Failure that the engine tells apart.
+const (
+	FailOther    = "other"
+	FailNotFound = "not-found"
+	FailInUse    = "in-use"
+	FailUsage    = "usage"
+	FailAuth     = "auth"
+)
+
+// Failure is one thing that could not be done.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	// Image is which of the request's images it is about, if one is.
+	Image string `json:"image,omitempty"`
+}

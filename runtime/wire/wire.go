@@ -1,0 +1,245 @@
+// Package wire is what skiff's processes say to each other: the engine and the
+// monitor over a socket pair or the control socket, and the monitor and the
+// start stage over a socket pair.
+//
+// Everything is a frame: one byte of kind, four bytes of length (big endian),
+// then the payload, which is JSON for all kinds but the stream kinds. Every
+// conversation begins with a JSON frame that carries Version, so that a new
+// engine can talk to an old monitor: fields are added, never given a new
+// meaning, and unknown ones are ignored.
+//
+// The monitor links this package: standard library, x/sys and state only.
+package wire
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"skiff/state"
+)
+
+// Version is the version of the conversation.
+const Version = 1
+
+// MaxFrame bounds a frame's payload in bytes.
+const MaxFrame = 4 << 20
+
+// Kind is a frame's first byte.
+type Kind byte
+
+// Engine to monitor.
+const (
+	// KindLaunch carries a Launch, once, as the first frame to a new monitor.
+	KindLaunch Kind = 'L'
+	// KindRequest carries a Request, first on each connection to the control socket.
+	KindRequest Kind = 'Q'
+	// KindStdin carries bytes for the container's standard input.
+	KindStdin Kind = 'i'
+	// KindStdinEOF ends the container's standard input. No payload.
+	KindStdinEOF Kind = 'e'
+	// KindResize carries a Size.
+	KindResize Kind = 'z'
+)
+
+// Monitor to engine.
+const (
+	// KindStarted carries a state.Status: the container runs.
+	KindStarted Kind = 'S'
+	// KindFailed carries a Failure and ends the conversation.
+	KindFailed Kind = 'F'
+	// KindStdout and KindStderr carry the container's output.
+	KindStdout Kind = 'o'
+	KindStderr Kind = 'r'
+	// KindExited carries a state.Status. It is sent after all output, when the
+	// end is recorded and everything is taken down (with --rm: removed).
+	KindExited Kind = 'X'
+	// KindReply carries a Reply.
+	KindReply Kind = 'P'
+)
+
+// Start stage to monitor.
+const (
+	// KindStage carries a Stage: the container was created and waits for KindGo.
+	KindStage Kind = 'T'
+	// KindGo tells the start stage to let the user's program begin. No payload.
+	KindGo Kind = 'G'
+)
+
+// Launch tells a new monitor what it is there for.
+type Launch struct {
+	Version int    `json:"version"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	// DataDir and RunDir are the container's directories.
+	DataDir string `json:"dataDir"`
+	RunDir  string `json:"runDir"`
+	// NameFile is removed with the container.
+	NameFile string `json:"nameFile"`
+	// CIDFile is removed with an AutoRemove container.
+	CIDFile string `json:"cidFile,omitempty"`
+	// Engine is the command that runs skiff with the same roots; the monitor
+	// appends the name of an internal command and the container's id.
+	Engine []string `json:"engine"`
+	BootID string   `json:"bootId"`
+
+	Terminal  bool `json:"terminal,omitempty"`
+	OpenStdin bool `json:"openStdin,omitempty"`
+	StdinOnce bool `json:"stdinOnce,omitempty"`
+	// Size is the terminal's first size; zero leaves the kernel's.
+	Size Size `json:"size,omitzero"`
+	// Direct says that the monitor's own standard streams are the caller's and go
+	// to the container as they are: no pipe, no log (drivers none, passthrough).
+	Direct bool `json:"direct,omitempty"`
+	// Attach makes the launching connection a client of the container's streams.
+	Attach *Attach `json:"attach,omitempty"`
+
+	Log     state.LogConfig     `json:"log"`
+	Restart state.RestartPolicy `json:"restart"`
+	// Removed after the end, with its anonymous volumes by the engine.
+	AutoRemove bool `json:"autoRemove,omitempty"`
+	// Volumes are directories of anonymous volumes to remove with an AutoRemove
+	// container.
+	Volumes []string `json:"volumes,omitempty"`
+	// Labels go to the log drivers that can carry them.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Image is the image's name, for the journal.
+	Image string `json:"image,omitempty"`
+}
+
+// Size is a terminal's size in characters.
+type Size struct {
+	Rows uint16 `json:"rows"`
+	Cols uint16 `json:"cols"`
+}
+
+// Attach says which streams a client takes part in.
+type Attach struct {
+	Stdin  bool `json:"stdin,omitempty"`
+	Stdout bool `json:"stdout,omitempty"`
+	Stderr bool `json:"stderr,omitempty"`
+}
+
+// Operations of a Request.
+const (
+	// OpAttach makes the connection a client of the container's streams; Attach
+	// is set. The reply comes first, then frames until KindExited.
+	OpAttach = "attach"
+	// OpWait answers with KindExited when the first process has ended and the end
+	// is recorded, also if a restart follows.
+	OpWait = "wait"
+	// OpWaitRemoved is OpWait, answered when the monitor is about to end.
+	OpWaitGone = "wait-gone"
+	// OpStop tells the monitor that the user wants the container to end: the
+	// restart policy no longer applies. It sends no signal.
+	OpStop = "stop"
+	// OpResize sets the terminal's size; Size is set.
+	OpResize = "resize"
+	// OpUpdate replaces restart policy and name.
+	OpUpdate = "update"
+	// OpPaused tells that the engine froze (Paused) or thawed the container.
+	OpPaused = "paused"
+	// OpExec runs a program in the container on behalf of the engine, see Exec.
+	OpExec = "exec"
+	// OpReopen closes the log file and opens it anew.
+	OpReopen = "reopen"
+)
+
+// Request is the first frame on a connection to the control socket.
+type Request struct {
+	Version int                  `json:"version"`
+	Op      string               `json:"op"`
+	Attach  *Attach              `json:"attach,omitempty"`
+	Size    *Size                `json:"size,omitempty"`
+	Restart *state.RestartPolicy `json:"restart,omitempty"`
+	Name    string               `json:"name,omitempty"`
+	Paused  bool                 `json:"paused,omitempty"`
+	Exec    *Exec                `json:"exec,omitempty"`
+}
+
+// Exec asks the monitor to run a further program in its container: for a
+// detached one, and for callers that cannot enter the container's user
+// namespace themselves. The monitor executes Engine "exec-stage" with Spec on
+// its standard channel, see Stage.
+type Exec struct {
+	// Spec is opaque to the monitor: the engine's own description of the program.
+	Spec      json.RawMessage `json:"spec"`
+	Terminal  bool            `json:"terminal,omitempty"`
+	Size      Size            `json:"size,omitzero"`
+	Detach    bool            `json:"detach,omitempty"`
+	Attach    *Attach         `json:"attach,omitempty"`
+	OpenStdin bool            `json:"openStdin,omitempty"`
+}
+
+// Reply answers a request that has no better answer.
+type Reply struct {
+	// Error is empty for success.
+	Error string `json:"error,omitempty"`
+}
+
+// Failure is why a start did not succeed.
+type Failure struct {
+	// Message is the whole text for the user, without "Error: ".
+	Message string `json:"message"`
+	// Code is the exit status it calls for: 125, 126 or 127.
+	Code int `json:"code"`
+}
+
+func (f Failure) Error() string { return f.Message }
+
+// Stage is the start stage's report.
+type Stage struct {
+	Version  int                 `json:"version"`
+	Pid      int                 `json:"pid"`
+	PidStart uint64              `json:"pidStart"`
+	Network  state.NetworkStatus `json:"network,omitzero"`
+	Teardown state.Teardown      `json:"teardown,omitzero"`
+	// OOMFiles are the cgroup files that count OOM kills (memory.events on
+	// cgroup v2, memory.oom_control on v1).
+	OOMFiles []string `json:"oomFiles,omitempty"`
+}
+
+// WriteFrame sends one frame with one write.
+func WriteFrame(w io.Writer, k Kind, payload []byte) error {
+	if len(payload) > MaxFrame {
+		return fmt.Errorf("cannot send a frame of %d bytes", len(payload))
+	}
+	buf := make([]byte, 5+len(payload))
+	buf[0] = byte(k)
+	binary.BigEndian.PutUint32(buf[1:5], uint32(len(payload)))
+	copy(buf[5:], payload)
+	_, err := w.Write(buf)
+	return err
+}
+
+// WriteJSON sends v as one frame.
+func WriteJSON(w io.Writer, k Kind, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return WriteFrame(w, k, data)
+}
+
+// ReadFrame receives one frame. io.EOF means that the other side closed
+// between two frames, io.ErrUnexpectedEOF that it did so within one.
+func ReadFrame(r io.Reader) (Kind, []byte, error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(head[1:5])
+	if n > MaxFrame {
+		return 0, nil, fmt.Errorf("cannot receive a frame of %d bytes", n)
+	}
+	payload := make([]byte, n)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, nil, err
+	}
+	return Kind(head[0]), payload, nil
+}

@@ -1,0 +1,132 @@
+// Package dirs names every path that skiff uses below its two roots. No other
+// package joins these paths itself.
+package dirs
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Roots are the two directories that hold all state.
+type Roots struct {
+	// Data holds what is durable. Option --root.
+	Data string
+	// Run holds what is true until the next boot. Option --runroot.
+	Run string
+}
+
+// Default gives the roots of the calling user: /var/lib/skiff and /run/skiff
+// for root, below XDG_DATA_HOME and XDG_RUNTIME_DIR for others. uid is the
+// user's real id outside of any user namespace.
+func Default(uid int) Roots {
+	if uid == 0 {
+		return Roots{Data: "/var/lib/skiff", Run: "/run/skiff"}
+	}
+	data := os.Getenv("XDG_DATA_HOME")
+	if data == "" {
+		data = filepath.Join(os.Getenv("HOME"), ".local/share")
+	}
+	run := os.Getenv("XDG_RUNTIME_DIR")
+	if run == "" {
+		run = filepath.Join(os.TempDir(), "skiff-run-"+strconv.Itoa(uid))
+	}
+	return Roots{Data: filepath.Join(data, "skiff"), Run: filepath.Join(run, "skiff")}
+}
+
+// Containers holds one directory per container.
+func (r Roots) Containers() string { return filepath.Join(r.Data, "containers") }
+
+// Names holds one file per container name, made O_EXCL, with the id in it.
+func (r Roots) Names() string { return filepath.Join(r.Data, "names") }
+
+// Name is the file that reserves a container name.
+func (r Roots) Name(name string) string { return filepath.Join(r.Names(), name) }
+
+// Images holds one record per image and the name index.
+func (r Roots) Images() string { return filepath.Join(r.Data, "images") }
+
+// Image is an image's record.
+func (r Roots) Image(id string) string { return filepath.Join(r.Images(), id+".json") }
+
+// ImageLock is held shared while a container is made from an image, and
+// exclusive while images are removed.
+func (r Roots) ImageLock() string { return filepath.Join(r.Images(), "lock") }
+
+// ImageNames holds one file per image name (escaped), with the id in it.
+func (r Roots) ImageNames() string { return filepath.Join(r.Images(), "names") }
+
+// Volumes holds one directory per volume.
+func (r Roots) Volumes() string { return filepath.Join(r.Data, "volumes") }
+
+// Volume is a volume's directory, VolumeRecord its record, VolumeData its content.
+func (r Roots) Volume(name string) string       { return filepath.Join(r.Volumes(), name) }
+func (r Roots) VolumeRecord(name string) string { return filepath.Join(r.Volume(name), "volume.json") }
+func (r Roots) VolumeData(name string) string   { return filepath.Join(r.Volume(name), "_data") }
+
+// NetworkRecord is a network's record.
+func (r Roots) NetworkRecord(name string) string {
+	return filepath.Join(r.Data, "networks", name+".json")
+}
+
+// Network is a network's directory below the run root: leases and lock.
+func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
+
+// Storage is containers/storage's own root, StorageRun its run root.
+func (r Roots) Storage() string    { return filepath.Join(r.Data, "storage") }
+func (r Roots) StorageRun() string { return filepath.Join(r.Run, "storage") }
+
+// Programs holds the unpacked programs of this and earlier versions.
+func (r Roots) Programs() string { return filepath.Join(r.Data, "programs") }
+
+// Sandboxes is libcontainer's state root: one directory per running container.
+func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
+
+// Container gives the paths of one container.
+func (r Roots) Container(id string) Container {
+	return Container{ID: id, Data: filepath.Join(r.Containers(), id), Run: filepath.Join(r.Run, "containers", id)}
+}
+
+// Container are the paths of one container.
+type Container struct {
+	ID   string
+	Data string // durable directory
+	Run  string // directory below the run root, there only while it runs
+}
+
+// Config is what was asked.
+func (c Container) Config() string { return filepath.Join(c.Data, "config.json") }
+
+// Exit is the status of the last run.
+func (c Container) Exit() string { return filepath.Join(c.Data, "exit.json") }
+
+// Desired is what the user wants of it, see state.Desired.
+func (c Container) Desired() string { return filepath.Join(c.Data, "desired.json") }
+
+// Lock is held by whoever changes the container.
+func (c Container) Lock() string { return filepath.Join(c.Data, "lock") }
+
+// Upper and Work are the writable layer.
+func (c Container) Upper() string { return filepath.Join(c.Data, "upper") }
+func (c Container) Work() string  { return filepath.Join(c.Data, "work") }
+
+// Rootfs is where the start stage mounts the root file system, in its own
+// mount namespace; on the host the directory is always empty.
+func (c Container) Rootfs() string { return filepath.Join(c.Data, "rootfs") }
+
+// Log is the log file of the file drivers.
+func (c Container) Log() string { return filepath.Join(c.Data, "container.log") }
+
+// Status is what is true now.
+func (c Container) Status() string { return filepath.Join(c.Run, "status.json") }
+
+// Alive is claimed by the monitor for as long as it lives.
+func (c Container) Alive() string { return filepath.Join(c.Run, "alive") }
+
+// Control is the monitor's socket.
+func (c Container) Control() string { return filepath.Join(c.Run, "ctl.sock") }
+
+// ResolvConf, Hosts and HostnameFile are mounted into the container's /etc.
+func (c Container) ResolvConf() string   { return filepath.Join(c.Run, "resolv.conf") }
+func (c Container) Hosts() string        { return filepath.Join(c.Run, "hosts") }
+func (c Container) HostnameFile() string { return filepath.Join(c.Run, "hostname") }

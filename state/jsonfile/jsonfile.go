@@ -1,0 +1,113 @@
+// Package jsonfile reads and writes one JSON value per file, so that a reader
+// sees the old or the new value and never a part of one.
+//
+// Not here: what the values mean, and locking.
+package jsonfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSize bounds what Read takes in; every record is far below it.
+const maxSize = 32 << 20
+
+var counter atomic.Uint32
+
+// Durability says what must have happened before Write returns.
+type Durability int
+
+const (
+	// Volatile: other processes see the new value; a power cut may lose it.
+	Volatile Durability = iota
+	// Durable: the value survives a power cut.
+	Durable
+)
+
+// Write replaces the file's content with v, with mode 0600.
+//
+// The new content is written beside the file and renamed over it; on error the
+// file is as it was and nothing is left beside it.
+func Write(path string, v any, d Durability) (err error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot encode %s: %w", filepath.Base(path), err)
+	}
+	tmp := path + ".tmp" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(int(counter.Add(1)))
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp)
+			err = fmt.Errorf("cannot write %s: %w", path, err)
+		}
+	}()
+	_, err = f.Write(append(data, '\n'))
+	if err == nil && d == Durable {
+		err = unix.Fdatasync(int(f.Fd()))
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(tmp, path); err != nil {
+		return err
+	}
+	if d == Durable {
+		err = syncDir(filepath.Dir(path))
+	}
+	return err
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// Read decodes the file into v. A missing file is an error that is
+// os.ErrNotExist; anything but one JSON value is an error that names the file.
+func Read(path string, v any) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var buf bytes.Buffer
+	if st, err := f.Stat(); err == nil && st.Size() < maxSize {
+		buf.Grow(int(st.Size()) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	if n > maxSize {
+		return fmt.Errorf("cannot read %s: larger than %d bytes", path, maxSize)
+	}
+	if err := json.Unmarshal(buf.Bytes(), v); err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return nil
+}
+
+// Exists reports whether there is a file at path.
+func Exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}

@@ -1,0 +1,90 @@
+package state
+
+import "time"
+
+// StatusVersion is the version that this skiff writes into status.json.
+const StatusVersion = 1
+
+// Phase is where a container is in its life.
+type Phase string
+
+// The phases, in Docker's words.
+const (
+	// Created: it has a config and has never run, or its start failed.
+	Created Phase = "created"
+	// Running: its first process runs.
+	Running Phase = "running"
+	// Paused: its cgroup is frozen.
+	Paused Phase = "paused"
+	// Restarting: it ended and its monitor waits to start it again.
+	Restarting Phase = "restarting"
+	// Exited: it ran and ended.
+	Exited Phase = "exited"
+	// Removing: its record is being taken away.
+	Removing Phase = "removing"
+)
+
+// Status is what is true of a container now. The monitor writes it as
+// status.json below the run root while it lives, and as exit.json below the
+// data root when the container has ended.
+type Status struct {
+	Version int `json:"version"`
+	// BootID is /proc/sys/kernel/random/boot_id of the kernel this was true
+	// under. Another id means that nothing of it runs any more.
+	BootID string `json:"bootId"`
+	Phase  Phase  `json:"phase"`
+
+	// Pid is the first process, in the monitor's pid namespace, and PidStart its
+	// start time in clock ticks after boot (proc(5), stat field 22). The two
+	// together name a process; neither alone does.
+	Pid      int    `json:"pid,omitempty"`
+	PidStart uint64 `json:"pidStart,omitempty"`
+	// Monitor is the supervisor's process id, for people to look at.
+	Monitor int `json:"monitor,omitempty"`
+
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	// ExitCode is the first process's status, or 128 plus the number of the
+	// signal that ended it.
+	ExitCode  int  `json:"exitCode"`
+	OOMKilled bool `json:"oomKilled,omitempty"`
+	// Error is why the last start failed or the end was not orderly.
+	Error string `json:"error,omitempty"`
+	// RestartCount counts restarts by the policy since the user's last start.
+	RestartCount int `json:"restartCount,omitempty"`
+
+	Network NetworkStatus `json:"network,omitzero"`
+	// Teardown is what has to be undone when the container ends.
+	Teardown Teardown `json:"teardown,omitzero"`
+}
+
+// Teardown is the reverse of a start, recorded as data when each step was
+// done, so that any later process can undo it without knowing how it was made.
+type Teardown struct {
+	// Cgroups are absolute directories. Whatever still runs in them is killed
+	// and they are removed, those below them first.
+	Cgroups []string `json:"cgroups,omitempty"`
+	// Netlink are whole batches to send to the kernel's nfnetlink, each one
+	// transaction (base64 in JSON).
+	Netlink [][]byte `json:"netlink,omitempty"`
+	// Files and directories of skiff's own to remove: address leases, files
+	// below the run root. Directories go with all that is in them.
+	Files []string `json:"files,omitempty"`
+	// Engine asks for `skiff` itself to take the network down, for what cannot be
+	// said as data (iptables rules).
+	Engine bool `json:"engine,omitempty"`
+}
+
+// What the user wants of a container, see Desired.
+const (
+	DesiredRunning = "running"
+	DesiredStopped = "stopped"
+)
+
+// Desired is stored as desired.json beside config.json for a container with a
+// restart policy: a container that the user stopped stays stopped over a boot,
+// one that a shutdown stopped does not.
+type Desired struct {
+	Version int    `json:"version"`
+	State   string `json:"state"` // DesiredRunning or DesiredStopped
+}

@@ -1,0 +1,334 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"skiff/state/dirs"
+	"skiff/state/jsonfile"
+	"skiff/state/lock"
+)
+
+// Store is the container records below one pair of roots.
+type Store struct {
+	Roots dirs.Roots
+	// BootID is the running kernel's, see BootID.
+	BootID string
+}
+
+// Open gives the store at roots. It makes no directories: the first Create does.
+func Open(roots dirs.Roots) (*Store, error) {
+	id, err := BootID()
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Roots: roots, BootID: id}, nil
+}
+
+// BootID is the running kernel's /proc/sys/kernel/random/boot_id.
+func BootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("cannot read the boot id: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// Create stores a new container. cfg.ID and cfg.Name are set by the caller;
+// ErrExists means that one of them is taken.
+//
+// Until config.json is there the directory is half made. Its maker holds the
+// container's lock, so a process that can take the lock on a directory without
+// config.json knows that the maker died, and removes it (see Sweep).
+func (s *Store) Create(cfg *Config) (err error) {
+	c := s.Roots.Container(cfg.ID)
+	for _, dir := range []string{s.Roots.Containers(), s.Roots.Names()} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return fmt.Errorf("cannot make the state directory: %w", err)
+		}
+	}
+	// The two directories of the writable layer are the container's to change;
+	// the one above them is not, hence 0711 and not 0700 only where a container
+	// in a user namespace has to walk through it.
+	if err := os.Mkdir(c.Data, 0o711); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("cannot make container %s: %w", cfg.ID, ErrExists)
+		}
+		return fmt.Errorf("cannot make container: %w", err)
+	}
+	l, err := lock.Take(c.Lock())
+	if err != nil {
+		os.RemoveAll(c.Data)
+		return err
+	}
+	defer l.Release()
+	defer func() {
+		if err != nil {
+			os.RemoveAll(c.Data)
+		}
+	}()
+	if err := s.reserve(cfg.Name, cfg.ID); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(s.Roots.Name(cfg.Name))
+		}
+	}()
+	for _, dir := range []string{c.Upper(), c.Work(), c.Rootfs()} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("cannot make the writable layer: %w", err)
+		}
+	}
+	d := jsonfile.Durable
+	if cfg.AutoRemove {
+		d = jsonfile.Volatile // nothing of it is to survive a power cut
+	}
+	return jsonfile.Write(c.Config(), cfg, d)
+}
+
+// reserve makes the name's file, taking over the name of a container that is
+// gone. The file is complete when it appears, so nobody reads half an id.
+func (s *Store) reserve(name, id string) error {
+	path := s.Roots.Name(name)
+	for range 3 {
+		err := createLinked(path, id)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("cannot reserve the name %q: %w", name, err)
+		}
+		owner := s.nameOwner(name)
+		if owner != "" && jsonfile.Exists(s.Roots.Container(owner).Data) {
+			return &NameTaken{Name: name, ID: owner}
+		}
+		os.Remove(path) // its container is gone: the maker was killed between two steps
+	}
+	return &NameTaken{Name: name}
+}
+
+// createLinked makes the file with its content in one step, or fails with
+// os.ErrExist.
+func createLinked(path, content string) error {
+	tmp := path + "." + content + ".tmp"
+	if err := os.WriteFile(tmp, []byte(content), 0o600); err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	return os.Link(tmp, path)
+}
+
+// NameTaken is ErrExists with the owner's id.
+type NameTaken struct{ Name, ID string }
+
+func (e *NameTaken) Error() string {
+	return fmt.Sprintf("the name %q is already in use by container %s", e.Name, e.ID)
+}
+
+// Is makes errors.Is(err, ErrExists) true.
+func (e *NameTaken) Is(target error) bool { return target == ErrExists }
+
+// nameOwner is the id in the name's file, or "" if there is none.
+func (s *Store) nameOwner(name string) string {
+	if name == "" || strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
+		return ""
+	}
+	b, err := os.ReadFile(s.Roots.Name(name))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// Load reads a container's config by its full id.
+func (s *Store) Load(id string) (*Config, error) {
+	var cfg Config
+	if err := jsonfile.Read(s.Roots.Container(id).Config(), &cfg); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		}
+		return nil, err
+	}
+	if cfg.Version > ConfigVersion {
+		return nil, fmt.Errorf("container %s was made by a newer skiff: %w", id, ErrVersion)
+	}
+	if cfg.ID != id {
+		return nil, fmt.Errorf("container %s: config.json holds the id %q: %w", id, cfg.ID, ErrInvalid)
+	}
+	return &cfg, nil
+}
+
+// IDs lists the containers that are wholly made, oldest directory name first
+// in no particular order of age.
+func (s *Store) IDs() ([]string, error) {
+	entries, err := os.ReadDir(s.Roots.Containers())
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("cannot list containers: %w", err)
+	}
+	ids := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if IsID(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// IsID reports whether s is a full id: 64 lower-case hex digits.
+func IsID(s string) bool { return len(s) == 64 && isHex(s) }
+
+func isHex(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Find gives the full id for a name, an id, or a prefix of an id that fits one
+// container only: ErrNotFound, ErrAmbiguous. A name wins over a prefix.
+func (s *Store) Find(ref string) (string, error) {
+	ref = strings.TrimPrefix(ref, "/")
+	if id := s.nameOwner(ref); id != "" && jsonfile.Exists(s.Roots.Container(id).Config()) {
+		return id, nil
+	}
+	if !isHex(ref) || len(ref) > 64 {
+		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+	}
+	ids, err := s.IDs()
+	if err != nil {
+		return "", err
+	}
+	sort.Strings(ids)
+	i := sort.SearchStrings(ids, ref)
+	if i == len(ids) || !strings.HasPrefix(ids[i], ref) || !jsonfile.Exists(s.Roots.Container(ids[i]).Config()) {
+		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+	}
+	if i+1 < len(ids) && strings.HasPrefix(ids[i+1], ref) {
+		return "", fmt.Errorf("more than one container has an ID that begins with %q: %w", ref, ErrAmbiguous)
+	}
+	return ids[i], nil
+}
+
+// Update changes a container's config under its lock.
+func (s *Store) Update(id string, change func(*Config) error) error {
+	l, err := s.Lock(id)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	cfg, err := s.Load(id)
+	if err != nil {
+		return err
+	}
+	old := cfg.Name
+	if err := change(cfg); err != nil {
+		return err
+	}
+	if cfg.Name != old {
+		// The name comes before the container in the lock order, but making a
+		// name file is one step that waits for nobody.
+		if err := s.reserve(cfg.Name, id); err != nil {
+			return err
+		}
+	}
+	if err := jsonfile.Write(s.Roots.Container(id).Config(), cfg, jsonfile.Durable); err != nil {
+		if cfg.Name != old {
+			os.Remove(s.Roots.Name(cfg.Name))
+		}
+		return err
+	}
+	if cfg.Name != old {
+		os.Remove(s.Roots.Name(old))
+	}
+	return nil
+}
+
+// Lock takes a container's lock; ErrNotFound if it is not there (any more).
+func (s *Store) Lock(id string) (*lock.Lock, error) {
+	c := s.Roots.Container(id)
+	l, err := lock.Take(c.Lock())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !jsonfile.Exists(c.Config()) {
+		l.Release()
+		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+	}
+	return l, nil
+}
+
+// Remove takes a container's record, writable layer, log and name away. The
+// caller holds its lock and made sure that nothing of it runs. What a crash
+// leaves half removed is a directory without config.json, which Sweep ends.
+func (s *Store) Remove(cfg *Config) error {
+	c := s.Roots.Container(cfg.ID)
+	var errs []error
+	if err := os.Remove(c.Config()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove container %s: %w", cfg.Name, err)
+	}
+	if s.nameOwner(cfg.Name) == cfg.ID {
+		errs = append(errs, os.Remove(s.Roots.Name(cfg.Name)))
+	}
+	errs = append(errs, os.RemoveAll(c.Run), os.RemoveAll(c.Data))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cannot remove all of container %s: %w", cfg.Name, err)
+	}
+	return nil
+}
+
+// Sweep removes the directories of containers whose maker or remover died half
+// way: those without config.json whose lock is free. It reports what it could
+// not remove.
+func (s *Store) Sweep() error {
+	ids, err := s.IDs()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		c := s.Roots.Container(id)
+		if jsonfile.Exists(c.Config()) {
+			continue
+		}
+		if _, err := os.Lstat(c.Lock()); err != nil && young(c.Data) {
+			continue // between mkdir and lock
+		}
+		l, err := lock.Try(c.Lock())
+		if err != nil {
+			continue // its maker is at work
+		}
+		if !jsonfile.Exists(c.Config()) {
+			errs = append(errs, os.RemoveAll(c.Run), os.RemoveAll(c.Data))
+		}
+		l.Release()
+	}
+	return errors.Join(append(errs, s.sweepNames())...)
+}
+
+func (s *Store) sweepNames() error {
+	entries, err := os.ReadDir(s.Roots.Names())
+	if err != nil {
+		return nil
+	}
+	var errs []error
+	for _, e := range entries {
+		path := filepath.Join(s.Roots.Names(), e.Name())
+		if owner, err := os.ReadFile(path); err == nil && !jsonfile.Exists(s.Roots.Container(string(owner)).Data) {
+			errs = append(errs, os.Remove(path))
+		}
+	}
+	return errors.Join(errs...)
+}
