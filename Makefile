@@ -21,7 +21,7 @@ programs: prerequisites
 	$(SMALL) -o $(BIN)/init ./runtime/init
 	@cd $(BIN) && for f in monitor imagetool init; do sha256sum <$$f | cut -c1-64 >$$f.sha256; done
 	$(SMALL) -o bin/welcome ./rootfs/welcome/server
-	$(GO) run ./rootfs/welcome/mkimage -o rootfs/welcome/image.tar bin/welcome
+	$(GO) run ./rootfs/welcome/mkimage -o rootfs/welcome/image/image.tar bin/welcome
 
 prerequisites: ## installs from the distribution what is missing, see the script
 	@tests/prerequisites.sh build
@@ -56,4 +56,4 @@ install: build
 	install -D -m 755 bin/skiff $(DESTDIR)$(PREFIX)/bin/skiff
 
 clean:
-	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image.tar tests/images/out
+	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out
