@@ -120,7 +120,7 @@ func build(l Layer, created time.Time) (blob []byte, diff string, err error) {
 		return nil, "", err
 	}
 	sum := sha256.New()
-	tree := &Tree{tw: tar.NewWriter(io.MultiWriter(zip, sum)), created: created}
+	tree := &Tree{tw: tar.NewWriter(io.MultiWriter(zip, sum)), created: created, dirs: map[string]bool{}}
 	if err := l.Write(tree); err != nil {
 		return nil, "", err
 	}

@@ -16,6 +16,7 @@ import (
 type Tree struct {
 	tw      *tar.Writer
 	created time.Time
+	dirs    map[string]bool // a directory may be named again; it is written once
 }
 
 // Dir adds a directory with mode bits as for chmod(2), such as 0o1777.
@@ -109,6 +110,12 @@ func (t *Tree) content(path string, size int64) error {
 }
 
 func (t *Tree) header(h *tar.Header) error {
+	if h.Typeflag == tar.TypeDir {
+		if t.dirs[h.Name] {
+			return nil
+		}
+		t.dirs[h.Name] = true
+	}
 	h.ModTime = t.created
 	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
 	h.Format = tar.FormatPAX
