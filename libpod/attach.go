@@ -5,45 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 
+	"skiff/libpod/attach"
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
 
-// ErrDetached means that the user left with the detach keys: the container
-// goes on.
-var ErrDetached = errors.New("detached")
+// AttachOptions are the user's side of an attached container.
+type AttachOptions = attach.Options
 
-// Streams are the user's side of an attached container. The terminal's
-// business (raw mode, detach keys, window size) is the caller's.
-type Streams struct {
-	// Stdin, Stdout, Stderr are nil where not attached. An error of Stdin other
-	// than io.EOF detaches and is what the attached verb returns; the caller's
-	// detach-key scanner returns ErrDetached.
-	Stdin  io.Reader
-	Stdout io.Writer
-	Stderr io.Writer
-	// Files are the same three as files, if they are files: they go to the
-	// container as they are where its log driver keeps nothing.
-	Files *[3]*os.File
-	// Size is the terminal's first size and Sizes what it changes to.
-	Size  wire.Size
-	Sizes <-chan wire.Size
-	// Signals go to the container's first process. Docker: --sig-proxy.
-	Signals <-chan unix.Signal
-}
-
-func (s Streams) attach() *wire.Attach {
-	return &wire.Attach{Stdin: s.Stdin != nil, Stdout: s.Stdout != nil, Stderr: s.Stderr != nil}
+// streams says which of the container's streams the user takes part in.
+func streams(o AttachOptions) *wire.Attach {
+	return &wire.Attach{Stdin: o.Stdin != nil, Stdout: o.Stdout != nil, Stderr: o.Stderr != nil}
 }
 
 // Attach joins a running container's streams until it ends, and gives its exit
-// status, or until the user detaches (ErrDetached).
-func (e *Engine) Attach(ctx context.Context, id string, s Streams) (int, error) {
+// status, or until the user detaches (attach.ErrDetached).
+func (e *Engine) Attach(ctx context.Context, ref string, s AttachOptions) (int, error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return 125, err
+	}
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return 125, err
@@ -60,7 +45,7 @@ func (e *Engine) Attach(ctx context.Context, id string, s Streams) (int, error) 
 			return 125, err
 		}
 	}
-	session, err := conn.Attach(*s.attach())
+	session, err := conn.Attach(*streams(s))
 	if err != nil {
 		return 125, fmt.Errorf("cannot attach to container %s: %w", id, err)
 	}
@@ -69,13 +54,19 @@ func (e *Engine) Attach(ctx context.Context, id string, s Streams) (int, error) 
 
 // follow copies between the user and an attached container until it ends or
 // the user leaves. st names the process that signals go to.
-func (e *Engine) follow(ctx context.Context, session *monitorclient.Session, s Streams, st state.Status) (int, error) {
+func (e *Engine) follow(ctx context.Context, session *monitorclient.Session, s AttachOptions, st state.Status) (int, error) {
 	type outcome struct {
 		status state.Status
 		err    error
 	}
 	ended := make(chan outcome, 1)
 	left := make(chan error, 1)
+	if s.Begin != nil {
+		if err := s.Begin(); err != nil {
+			session.Close()
+			return 125, err
+		}
+	}
 	go func() {
 		final, err := session.Run(orDiscard(s.Stdout), orDiscard(s.Stderr))
 		ended <- outcome{final, err}
@@ -98,7 +89,7 @@ func (e *Engine) follow(ctx context.Context, session *monitorclient.Session, s S
 		case size := <-s.Sizes:
 			session.Resize(size)
 		case sig := <-s.Signals:
-			signal(st, sig)
+			signal(st, unix.Signal(sig))
 		case <-ctx.Done():
 			session.Close()
 			return 125, ctx.Err()

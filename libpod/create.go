@@ -19,15 +19,15 @@ type CreateRequest struct {
 	// Config holds what the command line said; the rest is resolved from the
 	// image and the engine's defaults.
 	Config *state.Config
-	// Given says which flags were set where their zero value means something.
-	Given resolve.Given
+	// Explicit says which flags were set where their zero value means something.
+	Explicit resolve.Given
 	// Image is the image as the user typed it.
 	Image string
 	// Pull is always, missing, never or newer; Platform os/arch[/variant].
 	Pull      string
 	Platform  string
 	Quiet     bool
-	AuthFile  string
+	Authfile  string
 	CertDir   string
 	TLSVerify *bool
 	// Replace removes a container of the same name first. Podman: --replace.
@@ -107,7 +107,7 @@ func openCIDFile(path string) (*os.File, error) {
 // resolve completes the request to a config with an id and a name.
 func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*state.Config, error) {
 	cfg, err := resolve.Complete(req.Config, img, resolve.Input{
-		Given:         req.Given,
+		Given:         req.Explicit,
 		ImageName:     full,
 		Defaults:      e.Settings,
 		Facts:         e.hostFacts(),

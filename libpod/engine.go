@@ -90,7 +90,7 @@ func Suffix(r dirs.Roots) string {
 
 // Rootless reports whether the engine acts for an ordinary user, whose
 // containers live in a user namespace that the engine itself is not in.
-func (e *Engine) Rootless() bool { return rootless.UID() != 0 }
+func (e *Engine) Rootless() bool { return rootless.Needed() }
 
 // command is the argument vector with which this program calls itself.
 func (e *Engine) command() ([]string, error) {

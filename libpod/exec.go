@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/libpod/resolve"
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
@@ -21,13 +22,15 @@ import (
 type ExecRequest struct {
 	Args []string `json:"args"`
 	// Env are NAME=value, added to the container's own.
-	Env        []string `json:"env,omitempty"`
-	Cwd        string   `json:"cwd,omitempty"`
-	User       string   `json:"user,omitempty"`
-	Terminal   bool     `json:"terminal,omitempty"`
-	Privileged bool     `json:"privileged,omitempty"`
-	Detach     bool     `json:"-"`
-	OpenStdin  bool     `json:"openStdin,omitempty"`
+	Env         []string `json:"env,omitempty"`
+	Cwd         string   `json:"cwd,omitempty"`
+	User        string   `json:"user,omitempty"`
+	TTY         bool     `json:"tty,omitempty"`
+	Interactive bool     `json:"interactive,omitempty"`
+	Privileged  bool     `json:"privileged,omitempty"`
+	Detach      bool     `json:"-"`
+	// Attach are the user's streams; not looked at with Detach.
+	Attach AttachOptions `json:"-"`
 }
 
 // ExecOptions completes a request with what the container says.
@@ -38,10 +41,10 @@ func (e *Engine) ExecOptions(id string, st state.Status, req ExecRequest) (sandb
 	}
 	o := sandbox.ExecOptions{
 		Args:       req.Args,
-		Env:        mergeEnv(cfg.Process.Env, req.Env, req.Terminal),
+		Env:        mergeEnv(cfg.Process.Env, req.Env, req.TTY),
 		Cwd:        req.Cwd,
 		User:       req.User,
-		Terminal:   req.Terminal,
+		Terminal:   req.TTY,
 		Privileged: req.Privileged,
 	}
 	if o.Cwd == "" {
@@ -87,7 +90,21 @@ func mergeEnv(base, add []string, terminal bool) []string {
 
 // Exec runs a program in a running container and gives its exit status; with
 // Detach it gives 0 as soon as the program has begun.
-func (e *Engine) Exec(ctx context.Context, id string, req ExecRequest, s Streams) (int, error) {
+//
+// session names a detached program's session, for the user to see.
+func (e *Engine) Exec(ctx context.Context, ref string, req ExecRequest) (exit int, session string, err error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return 125, "", err
+	}
+	exit, err = e.exec(ctx, id, req, req.Attach)
+	if err == nil && req.Detach {
+		session = resolve.ID()
+	}
+	return exit, session, err
+}
+
+func (e *Engine) exec(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return 125, err
@@ -106,7 +123,7 @@ func (e *Engine) Exec(ctx context.Context, id string, req ExecRequest, s Streams
 
 // execByMonitor has the container's monitor run the program: for one that
 // nobody waits for, and for users who are not root outside.
-func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, s Streams) (int, error) {
+func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
 	data, err := json.Marshal(req)
 	if err != nil {
 		return 125, err
@@ -115,9 +132,9 @@ func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, 
 	if err != nil {
 		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
 	}
-	x := wire.Exec{Spec: data, Terminal: req.Terminal, Size: s.Size, Detach: req.Detach, OpenStdin: req.OpenStdin}
+	x := wire.Exec{Spec: data, Terminal: req.TTY, Size: s.Size, Detach: req.Detach, OpenStdin: req.Interactive}
 	if !req.Detach {
-		x.Attach = s.attach()
+		x.Attach = streams(s)
 	}
 	session, err := conn.Exec(x)
 	if err != nil {
@@ -131,7 +148,7 @@ func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, 
 }
 
 // execHere enters the container from this process.
-func (e *Engine) execHere(ctx context.Context, id string, st state.Status, req ExecRequest, s Streams) (int, error) {
+func (e *Engine) execHere(ctx context.Context, id string, st state.Status, req ExecRequest, s AttachOptions) (int, error) {
 	o, err := e.ExecOptions(id, st, req)
 	if err != nil {
 		return 125, err
@@ -140,18 +157,24 @@ func (e *Engine) execHere(ctx context.Context, id string, st state.Status, req E
 	if err != nil {
 		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
 	}
-	streams, err := newExecStreams(&o, req, s)
+	local, err := newExecStreams(&o, req, s)
 	if err != nil {
 		return 125, err
 	}
-	defer streams.close()
+	defer local.close()
 	p, err := box.Exec(o)
-	streams.started()
+	local.started()
 	if err != nil {
 		return execCode(err), err
 	}
 	target := state.Status{Pid: p.Pid(), PidStart: p.PidStart()}
-	left := streams.copy(s)
+	if s.Begin != nil {
+		if err := s.Begin(); err != nil {
+			process.Signal(target.Pid, target.PidStart, unix.SIGKILL)
+			return 125, err
+		}
+	}
+	left := local.copy(s)
 	exited := make(chan execEnd, 1)
 	go func() {
 		code, err := p.Wait()
@@ -160,16 +183,16 @@ func (e *Engine) execHere(ctx context.Context, id string, st state.Status, req E
 	for {
 		select {
 		case end := <-exited:
-			streams.drain()
+			local.drain()
 			return end.code, end.err
 		case err := <-left:
 			if err != nil {
 				return 0, err
 			}
 		case size := <-s.Sizes:
-			streams.resize(size)
+			local.resize(size)
 		case sig := <-s.Signals:
-			signal(target, sig)
+			signal(target, unix.Signal(sig))
 		case <-ctx.Done():
 			process.Signal(target.Pid, target.PidStart, unix.SIGKILL)
 			return 125, ctx.Err()

@@ -28,7 +28,7 @@ type execStreams struct {
 	copies sync.WaitGroup
 }
 
-func newExecStreams(o *sandbox.ExecOptions, req ExecRequest, s Streams) (_ *execStreams, err error) {
+func newExecStreams(o *sandbox.ExecOptions, req ExecRequest, s AttachOptions) (_ *execStreams, err error) {
 	x := &execStreams{size: s.Size}
 	defer func() {
 		if err != nil {
@@ -36,7 +36,7 @@ func newExecStreams(o *sandbox.ExecOptions, req ExecRequest, s Streams) (_ *exec
 			closeAll(x.theirs...)
 		}
 	}()
-	if req.Terminal {
+	if req.TTY {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return nil, err
@@ -47,14 +47,11 @@ func newExecStreams(o *sandbox.ExecOptions, req ExecRequest, s Streams) (_ *exec
 		x.theirs = append(x.theirs, o.ConsoleSocket)
 		return x, nil
 	}
-	if s.Files != nil {
-		o.Stdin, o.Stdout, o.Stderr = s.Files[0], s.Files[1], s.Files[2]
-		if !req.OpenStdin {
-			o.Stdin = nil
-		}
+	if f := files(s); f != nil {
+		o.Stdin, o.Stdout, o.Stderr = f[0], f[1], f[2]
 		return x, nil
 	}
-	if req.OpenStdin && s.Stdin != nil {
+	if req.Interactive && s.Stdin != nil {
 		if o.Stdin, x.stdin, err = os.Pipe(); err != nil {
 			return nil, err
 		}
@@ -69,6 +66,19 @@ func newExecStreams(o *sandbox.ExecOptions, req ExecRequest, s Streams) (_ *exec
 	}
 	x.theirs = append(x.theirs, o.Stderr)
 	return x, nil
+}
+
+// files gives the user's streams where all of them are files.
+func files(s AttachOptions) *[3]*os.File {
+	var f [3]*os.File
+	for i, stream := range []any{s.Stdin, s.Stdout, s.Stderr} {
+		file, ok := stream.(*os.File)
+		if !ok && stream != nil {
+			return nil
+		}
+		f[i] = file
+	}
+	return &f
 }
 
 // started is called when the program has its ends, or will never have them.
@@ -110,7 +120,7 @@ func receiveFile(socket *os.File) (*os.File, error) {
 
 // copy begins to copy; what it sends is the end of the user's input, nil for
 // an orderly one.
-func (x *execStreams) copy(s Streams) <-chan error {
+func (x *execStreams) copy(s AttachOptions) <-chan error {
 	left := make(chan error, 1)
 	in := x.stdin
 	if x.pty != nil {

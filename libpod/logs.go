@@ -24,7 +24,11 @@ type LogOptions struct {
 
 // Logs writes a container's log to the options' writers, each line to that of
 // its stream.
-func (e *Engine) Logs(ctx context.Context, id string, opt LogOptions) error {
+func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	cfg, err := e.Store.Load(id)
 	if err != nil {
 		return err

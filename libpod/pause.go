@@ -9,16 +9,20 @@ import (
 )
 
 // Pause freezes all processes of a container.
-func (e *Engine) Pause(ctx context.Context, id string) error {
-	return e.freeze(ctx, id, state.Running, true)
+func (e *Engine) Pause(ctx context.Context, ref string) error {
+	return e.freeze(ctx, ref, state.Running, true)
 }
 
 // Unpause lets them go on.
-func (e *Engine) Unpause(ctx context.Context, id string) error {
-	return e.freeze(ctx, id, state.Paused, false)
+func (e *Engine) Unpause(ctx context.Context, ref string) error {
+	return e.freeze(ctx, ref, state.Paused, false)
 }
 
-func (e *Engine) freeze(ctx context.Context, id string, from state.Phase, pause bool) error {
+func (e *Engine) freeze(ctx context.Context, ref string, from state.Phase, pause bool) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	verb := map[bool]string{true: "pause", false: "unpause"}[pause]
 	st, err := e.status(ctx, id)
 	if err != nil {

@@ -47,7 +47,7 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		Policy:    policy,
 		Platform:  req.Platform,
 		Quiet:     req.Quiet,
-		AuthFile:  req.AuthFile,
+		AuthFile:  req.Authfile,
 		CertDir:   req.CertDir,
 		TLSVerify: req.TLSVerify,
 	}, stdio)

@@ -20,7 +20,11 @@ type RemoveOptions struct {
 }
 
 // Remove takes a container away with its writable layer, log and name.
-func (e *Engine) Remove(ctx context.Context, id string, opt RemoveOptions) error {
+func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	for range 3 {
 		st, err := e.status(ctx, id)
 		if err != nil {
@@ -91,7 +95,11 @@ func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (
 }
 
 // Rename gives a container another name.
-func (e *Engine) Rename(ctx context.Context, id, name string) error {
+func (e *Engine) Rename(ctx context.Context, ref, name string) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	if err := e.Store.Update(id, func(c *state.Config) error {
 		c.Name = name
 		return nil

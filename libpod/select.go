@@ -19,6 +19,8 @@ type Selection struct {
 	// All takes every container, Latest the one made last.
 	All    bool
 	Latest bool
+	// Filters narrow All down, as ps --filter does.
+	Filters []string
 	// Ignore leaves out what does not exist instead of reporting it.
 	Ignore bool
 }

@@ -13,47 +13,56 @@ import (
 // StartOptions say how a container is started.
 type StartOptions struct {
 	// Attach joins the container's streams; nil starts it in the background.
-	Attach *Streams
+	Attach *AttachOptions
 }
 
 // StartResult is what a start came to.
 type StartResult struct {
+	ID string
 	// ExitCode is the container's, where it was attached to until its end.
 	ExitCode int
+	Attached bool
 }
 
 // Start starts a container that does not run. One that runs already is left
 // alone, or attached to.
-func (e *Engine) Start(ctx context.Context, id string, opt StartOptions) (StartResult, error) {
+func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (StartResult, error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return StartResult{ExitCode: 125}, err
+	}
+	res := StartResult{ID: id, Attached: opt.Attach != nil}
 	var lo launchOptions
 	if opt.Attach != nil {
 		lo = attached(*opt.Attach)
 	}
 	session, err := e.launch(ctx, id, lo)
-	if errors.Is(err, errRunning) {
-		if opt.Attach == nil {
-			return StartResult{}, nil
-		}
-		code, err := e.Attach(ctx, id, *opt.Attach)
-		return StartResult{ExitCode: code}, err
-	}
-	if err != nil {
-		return StartResult{ExitCode: 125}, err
-	}
-	if opt.Attach == nil {
+	switch {
+	case errors.Is(err, errRunning) && opt.Attach == nil:
+		return res, nil
+	case errors.Is(err, errRunning):
+		res.ExitCode, err = e.Attach(ctx, id, *opt.Attach)
+		return res, err
+	case err != nil:
+		res.ExitCode = startCode(err)
+		return res, err
+	case opt.Attach == nil:
 		session.Close()
-		return StartResult{}, nil
+		return res, nil
 	}
-	code, err := e.follow(ctx, session, *opt.Attach, session.Status())
-	return StartResult{ExitCode: code}, err
+	res.ExitCode, err = e.follow(ctx, session, *opt.Attach, session.Status())
+	return res, err
 }
 
-func attached(s Streams) launchOptions { return launchOptions{attach: s.attach(), size: s.Size} }
+func attached(s AttachOptions) launchOptions {
+	return launchOptions{attach: streams(s), size: s.Size}
+}
 
 // RunOptions say how run treats the new container.
 type RunOptions struct {
-	// Attach are the user's streams; nil runs in the background.
-	Attach *Streams
+	// Detach runs in the background; otherwise Attach are the user's streams.
+	Detach bool
+	Attach AttachOptions
 }
 
 // Run makes a container and starts it. In the background it gives the id as
@@ -65,19 +74,19 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 		return "", 125, err
 	}
 	var lo launchOptions
-	if opt.Attach != nil {
-		lo = attached(*opt.Attach)
-		lo.stdio = direct(cfg, *opt.Attach)
+	if !opt.Detach {
+		lo = attached(opt.Attach)
+		lo.stdio = direct(cfg, opt.Attach)
 	}
 	session, err := e.launch(ctx, cfg.ID, lo)
 	if err != nil {
 		return cfg.ID, startCode(err), errors.Join(err, e.dropFailed(ctx, cfg))
 	}
-	if opt.Attach == nil {
+	if opt.Detach {
 		session.Close()
 		return cfg.ID, 0, nil
 	}
-	exit, err = e.follow(ctx, session, *opt.Attach, session.Status())
+	exit, err = e.follow(ctx, session, opt.Attach, session.Status())
 	return cfg.ID, exit, err
 }
 
@@ -104,18 +113,11 @@ func (e *Engine) dropFailed(ctx context.Context, cfg *state.Config) error {
 
 // direct gives the user's own descriptors for a container whose output nobody
 // keeps: then there is nothing to copy, and nothing to lose or reorder.
-func direct(cfg *state.Config, s Streams) *[3]*os.File {
-	if s.Files == nil || cfg.Process.Terminal || s.Stdout == nil || s.Stderr == nil {
+func direct(cfg *state.Config, o AttachOptions) *[3]*os.File {
+	if d := cfg.Log.Driver; d != state.LogNone && d != state.LogPassthrough || cfg.Process.Terminal {
 		return nil
 	}
-	if d := cfg.Log.Driver; d != state.LogNone && d != state.LogPassthrough {
-		return nil
-	}
-	files := *s.Files
-	if s.Stdin == nil {
-		files[0] = nil
-	}
-	return &files
+	return files(o)
 }
 
 // monitor is what the verbs ask of a running monitor.

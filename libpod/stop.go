@@ -23,7 +23,11 @@ const killGrace = 60 * time.Second
 // timeout seconds (nil: the container's own; below 0: never). A container that
 // does not run is left as it is. The user's wish is recorded: no restart policy
 // brings it back.
-func (e *Engine) Stop(ctx context.Context, id string, timeout *int) error {
+func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return err
@@ -148,7 +152,11 @@ func (e *Engine) finish(ctx context.Context, id string) error {
 
 // Kill sends a signal to the container's first process. A signal that is meant
 // to end it also ends its restart policy's claim, as in Docker.
-func (e *Engine) Kill(ctx context.Context, id string, sig unix.Signal) error {
+func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return err
@@ -183,10 +191,10 @@ func (e *Engine) Kill(ctx context.Context, id string, sig unix.Signal) error {
 }
 
 // Restart stops the container if it runs and starts it again.
-func (e *Engine) Restart(ctx context.Context, id string, timeout *int) error {
-	if err := e.Stop(ctx, id, timeout); err != nil {
+func (e *Engine) Restart(ctx context.Context, ref string, timeout *int) error {
+	if err := e.Stop(ctx, ref, timeout); err != nil {
 		return err
 	}
-	_, err := e.Start(ctx, id, StartOptions{})
+	_, err := e.Start(ctx, ref, StartOptions{})
 	return err
 }

@@ -16,7 +16,11 @@ import (
 
 // Top lists a container's processes: a heading, then a row each. args are
 // column names, or options of ps, for which the host's ps is asked.
-func (e *Engine) Top(ctx context.Context, id string, args []string) ([][]string, error) {
+func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return nil, err
+	}
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return nil, err
