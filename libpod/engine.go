@@ -88,6 +88,14 @@ func Suffix(r dirs.Roots) string {
 	return hex.EncodeToString(sum[:4])
 }
 
+// CgroupPrefix names the parent of the containers' cgroups.
+func CgroupPrefix(r dirs.Roots) string {
+	if suffix := Suffix(r); suffix != "" {
+		return "skiff-" + suffix
+	}
+	return "skiff"
+}
+
 // Rootless reports whether the engine acts for an ordinary user, whose
 // containers live in a user namespace that the engine itself is not in.
 func (e *Engine) Rootless() bool { return rootless.Needed() }

@@ -50,7 +50,7 @@ func (s *starter) newNetwork() (*networkStep, error) {
 
 // join uses the network namespace of another running container.
 func (n *networkStep) join(id string) error {
-	path, err := n.s.namespaceOf(id, "net")
+	path, _, err := n.s.namespaceOf(id, "net")
 	if err != nil {
 		return err
 	}
@@ -115,24 +115,25 @@ func (n *networkStep) close() {
 }
 
 // namespaceOf opens a namespace of another running container and gives a path
-// to it that stays good whatever becomes of that container's process.
-func (s *starter) namespaceOf(id, kind string) (string, error) {
+// to it that stays good whatever becomes of that container's first process,
+// whose id it gives too.
+func (s *starter) namespaceOf(id, kind string) (path string, pid int, err error) {
 	live, err := s.engine.Store.Status(id)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if live.Phase != state.Running && live.Phase != state.Paused {
-		return "", fmt.Errorf("cannot join the %s namespace of container %s: it is not running", kind, id)
+		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: it is not running", kind, id)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", live.Pid, kind))
 	if err != nil {
-		return "", fmt.Errorf("cannot join the %s namespace of container %s: %w", kind, id, err)
+		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: %w", kind, id, err)
 	}
 	start, err := process.StartTime(live.Pid)
 	if err != nil || start != live.PidStart {
 		f.Close()
-		return "", fmt.Errorf("cannot join the %s namespace of container %s: it has ended", kind, id)
+		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: it has ended", kind, id)
 	}
 	s.held = append(s.held, f)
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), nil
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), live.Pid, nil
 }

@@ -24,11 +24,15 @@ type starter struct {
 	engine *libpod.Engine
 	cfg    *state.Config
 	dirs   dirs.Container
-	facts  *hostfacts.Facts
+	facts  hostfacts.Facts
 	root   *safepath.Root
 	// held are descriptors that paths in the spec refer to.
 	held []*os.File
-	undo cleanup.Stack
+	// warnings are lines for the user, who is told them when the start succeeds.
+	warnings []string
+	// imageMounts counts the other images that are mounted.
+	imageMounts int
+	undo        cleanup.Stack
 }
 
 // start makes the container, reports it to the monitor, and lets the user's
@@ -38,7 +42,7 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(id), facts: hostfacts.Read()}
+	s := &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(id), facts: hostfacts.New().Facts()}
 	defer s.undo.UnlessDone(&err)
 
 	net, err := s.newNetwork()
@@ -81,7 +85,7 @@ func (s *starter) mountRoot() error {
 		Upper:    s.dirs.Upper(),
 		Work:     s.dirs.Work(),
 		Target:   target,
-		UserNS:   s.facts.UserNamespace(),
+		UserNS:   s.facts.UserNS,
 		Volatile: s.cfg.AutoRemove,
 	}
 	if s.cfg.Image.ID != "" {
@@ -89,7 +93,7 @@ func (s *starter) mountRoot() error {
 		if err != nil {
 			return fmt.Errorf("cannot find the container's image: %w", err)
 		}
-		o.Lower, o.LinkDir, o.Links = img.Layers, img.LinkDir, img.LayerLinks
+		o.Lower = img.Layers
 	}
 	if err := o.Mount(); err != nil {
 		return err
@@ -112,11 +116,10 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		StateRoot:     s.engine.Roots.Sandboxes(),
 		Spec:          sp,
 		SystemdCgroup: s.cfg.CgroupManager == "systemd",
-		Rootless:      s.facts.UserNamespace(),
+		Rootless:      s.facts.UserNS,
 		Stdin:         os.Stdin,
 		Stdout:        os.Stdout,
 		Stderr:        os.Stderr,
-		Runtime:       s.cfg.Runtime,
 	}
 	if s.cfg.Process.Terminal {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
@@ -124,6 +127,9 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	}
 	return sandbox.Create(o)
 }
+
+// warn tells the user, through the monitor, what is done without.
+func (s *starter) warn(line string) { s.warnings = append(s.warnings, line) }
 
 // announce hands the created container to the monitor and waits for its word.
 func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
@@ -134,9 +140,10 @@ func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 		Network:  net.result.Status,
 		Teardown: net.result.Teardown,
 		OOMFiles: box.OOMFiles(),
+		Warnings: s.warnings,
 	}
 	st.Teardown.Cgroups = append(st.Teardown.Cgroups, box.Cgroups()...)
-	st.Teardown.Files = append(st.Teardown.Files, s.engine.Roots.Sandboxes()+"/"+s.cfg.ID)
+	st.Teardown.Files = append(st.Teardown.Files, box.StateDir())
 	var fds []int
 	for _, f := range net.result.Reserved {
 		fds = append(fds, int(f.Fd()))
