@@ -199,6 +199,8 @@ type Stage struct {
 	// OOMFiles are the cgroup files that count OOM kills (memory.events on
 	// cgroup v2, memory.oom_control on v1).
 	OOMFiles []string `json:"oomFiles,omitempty"`
+	// Warnings are lines for the user: what was asked for and done without.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // WriteFrame sends one frame with one write.
