@@ -76,10 +76,12 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", h.outside.Path())
+	run("sysctl", "-qw", "net.ipv6.conf.wire.accept_dad=0")
 	run("ip", "addr", "add", "198.51.100.1/24", "dev", "wire")
 	run("ip", "addr", "add", "2001:db8::1/64", "dev", "wire", "nodad")
 	run("ip", "link", "set", "wire", "up")
 	in := func(args ...string) { run(append([]string{"nsenter", "--net=" + h.outside.Path()}, args...)...) }
+	in("sysctl", "-qw", "net.ipv6.conf.wire.accept_dad=0")
 	in("ip", "addr", "add", "198.51.100.2/24", "dev", "wire")
 	in("ip", "addr", "add", "2001:db8::2/64", "dev", "wire", "nodad")
 	in("ip", "link", "set", "wire", "up")

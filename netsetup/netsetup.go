@@ -193,15 +193,18 @@ func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err e
 
 // connect makes the devices and the rules.
 func (m *Manager) connect(conn *link.Conn, r Request, nw *network, ep plan.Endpoint, back *undo) error {
-	if !nw.ipv6 {
-		if err := r.NS.Do(func() error { return setSysctl("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
-			return err
-		}
+	if err := r.NS.Do(func() error { return containerSysctls(nw.ipv6) }); err != nil {
+		return err
 	}
 	if err := m.veth(conn, r, nw, ep); err != nil {
 		return err
 	}
 	back.push(func() error { return conn.Delete(ep.Veth.Host) })
+	if len(ep.Forwards) > 0 && sysctl("net/bridge/bridge-nf-call-iptables") == "1" {
+		if err := conn.Hairpin(ep.Veth.Host); err != nil {
+			return err
+		}
+	}
 	if err := r.NS.Conn().Endpoint(ep); err != nil {
 		return err
 	}

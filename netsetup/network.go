@@ -134,33 +134,21 @@ func (m *Manager) make(conn *link.Conn, nw *network, name string) (err error) {
 			return err
 		}
 	}
-	var back undo
-	defer func() {
-		if err != nil {
-			err = back.run(err)
-		}
-	}()
 	b := plan.BridgeOf(nw.record, nw.subnets, ipv6, m.MTU)
-	if err := conn.Bridge(b); err != nil {
-		if errors.Is(err, unix.EOPNOTSUPP) {
-			return fmt.Errorf("cannot make the bridge %s: the kernel has no bridges; use --network host or none", b.Name)
-		}
+	err = conn.Bridge(b, func() (err error) {
+		nw.warnings, err = hostSysctls(b)
+		return err
+	})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("cannot make the bridge %s: the kernel has no bridges; use --network host or none", b.Name)
+	}
+	if err != nil {
 		return err
 	}
-	back.push(func() error { return conn.Delete(b.Name) })
-	if nw.warnings, err = hostSysctls(b); err != nil {
-		return err
+	if err := nw.fw.AddNetwork(plan.FirewallOf(nw.record.Bridge, nw.subnets, ipv6)); err != nil {
+		return errors.Join(err, conn.Delete(b.Name))
 	}
-	if b.Address6.IsValid() {
-		index, _, err := conn.Index(b.Name)
-		if err != nil {
-			return err
-		}
-		if err := conn.Address(index, b.Address6); err != nil {
-			return err
-		}
-	}
-	return nw.fw.AddNetwork(plan.FirewallOf(nw.record.Bridge, nw.subnets, ipv6))
+	return nil
 }
 
 // record writes the default network's record if there is none, or if its
@@ -287,6 +275,14 @@ func setSysctl(path, value string) error {
 	return nil
 }
 
+// containerSysctls prepares the container's namespace for its first device.
+func containerSysctls(ipv6 bool) error {
+	if !ipv6 {
+		return setSysctl("net/ipv6/conf/default/disable_ipv6", "1")
+	}
+	return setSysctl("net/ipv6/conf/default/accept_dad", "0")
+}
+
 // hostSysctls lets the host forward packets. As with Docker, that stays on.
 func hostSysctls(b plan.Bridge) (warnings []string, err error) {
 	if err := setSysctl("net/ipv4/ip_forward", "1"); err != nil {
@@ -297,6 +293,7 @@ func hostSysctls(b plan.Bridge) (warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("published ports will not answer on 127.0.0.1: %v", err))
 	}
 	setSysctl(conf6+"accept_ra", "0")
+	setSysctl(conf6+"accept_dad", "0") // usable at once: the address is nobody else's
 	if !b.Address6.IsValid() {
 		setSysctl(conf6+"disable_ipv6", "1")
 		return warnings, nil

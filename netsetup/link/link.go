@@ -80,11 +80,12 @@ func (c *Conn) Index(dev string) (index int, ok bool, err error) {
 	return int(nl.DeserializeIfInfomsg(msgs[0]).Index), true, nil
 }
 
-// Bridge makes a bridge device with its addresses, up; it fails with EEXIST
-// where the name is taken.
+// Bridge makes a bridge device, sets it up with prepare (its kernel
+// parameters) and gives it its addresses; it fails with EEXIST where the name
+// is taken.
 //
 // Postconditions: on error the device is gone again.
-func (c *Conn) Bridge(b plan.Bridge) (err error) {
+func (c *Conn) Bridge(b plan.Bridge, prepare func() error) (err error) {
 	kind := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	kind.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
 	attrs := []nl.NetlinkRequestData{info(0, false), name(b.Name), kind, nl.NewRtAttr(unix.IFLA_ADDRESS, b.MAC)}
@@ -103,8 +104,16 @@ func (c *Conn) Bridge(b plan.Bridge) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.Address(index, b.Address); err != nil {
+	if err := prepare(); err != nil {
 		return err
+	}
+	for _, a := range []netip.Prefix{b.Address, b.Address6} {
+		if !a.IsValid() {
+			continue
+		}
+		if err := c.Address(index, a); err != nil {
+			return err
+		}
 	}
 	return c.Up(index)
 }
@@ -163,6 +172,24 @@ func (c *Conn) addVeth(v plan.Veth, master, ns int) error {
 	}
 	_, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, attrs...)
 	return err
+}
+
+// Hairpin lets the bridge send a container's packets back to it: what goes to a
+// port that it publishes itself, where the bridge's traffic passes the firewall
+// (br_netfilter).
+func (c *Conn) Hairpin(host string) error {
+	index, ok, err := c.Index(host)
+	if err != nil || !ok {
+		return err
+	}
+	m := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	m.Index = int32(index)
+	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	port.AddRtAttr(nl.IFLA_BRPORT_MODE, nl.Uint8Attr(1))
+	if _, err := c.request(unix.RTM_SETLINK, unix.NLM_F_ACK, m, port); err != nil {
+		return fmt.Errorf("cannot let a container reach its own ports: %w", err)
+	}
+	return nil
 }
 
 // Delete removes a device; one that is not there is no error.
