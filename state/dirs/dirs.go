@@ -60,6 +60,10 @@ func (r Roots) ImageNames() string { return filepath.Join(r.Images(), "names") }
 // long as that takes.
 func (r Roots) ImageRecordsLock() string { return filepath.Join(r.Images(), "records.lock") }
 
+// ImageLayersLock is held shared while an image is added to the store, and
+// exclusive while layers without an image are removed.
+func (r Roots) ImageLayersLock() string { return filepath.Join(r.Images(), "layers.lock") }
+
 // ImagePulls holds one lock file per image that is being pulled.
 func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
 
