@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"skiff/libpod/inspect"
 	"skiff/state"
 )
 
@@ -19,20 +20,7 @@ type ImageListOptions struct {
 }
 
 // Image is one image of a list, or one that is looked at.
-type Image struct {
-	*state.Image
-	// Parent is the id of the image that this one was built on, if it is here.
-	Parent string
-	// Containers is how many containers are made from it; -1 if not counted.
-	Containers int
-	// Shown are the names that a reference filter chose; all where there is none.
-	Shown []string
-	// hasChildren says that another image was built on it.
-	hasChildren bool
-}
-
-// Dangling reports whether the image has no name.
-func (i Image) Dangling() bool { return len(i.Names) == 0 }
+type Image = inspect.Image
 
 // ImageList reads the image records, the newest first.
 func (e *Engine) ImageList(opt ImageListOptions) ([]Image, error) {
@@ -57,7 +45,7 @@ func (e *Engine) ImageList(opt ImageListOptions) ([]Image, error) {
 	}
 	list := images[:0]
 	for _, img := range images {
-		if !opt.All && !intermediate && img.Dangling() && img.hasChildren {
+		if !opt.All && !intermediate && img.Dangling() && img.HasChildren {
 			continue
 		}
 		if !match(img) {
@@ -105,7 +93,7 @@ func relate(records []*state.Image) []Image {
 			p := records[j]
 			if slices.Equal(p.DiffIDs, r.DiffIDs[:layers]) && slices.EqualFunc(p.History, r.History[:steps-1], sameStep) {
 				images[i].Parent = p.ID
-				images[j].hasChildren = true
+				images[j].HasChildren = true
 				break
 			}
 		}

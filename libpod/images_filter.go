@@ -58,7 +58,7 @@ func imageFactFilter(f Filter) (predicate[Image], error) {
 	case "dangling":
 		fact = Image.Dangling
 	case "intermediate":
-		fact = func(i Image) bool { return i.Dangling() && i.hasChildren }
+		fact = func(i Image) bool { return i.Dangling() && i.HasChildren }
 	case "readonly":
 		fact = func(i Image) bool { return i.ReadOnly }
 	case "manifest":
@@ -173,7 +173,7 @@ func (e *Engine) ImagePrune(all bool, filters []Filter) ([]Image, error) {
 	}
 	prune := make([]Image, 0, len(images))
 	for _, i := range images {
-		if i.Containers == 0 && !i.ReadOnly && (all || i.Dangling() && !i.hasChildren) {
+		if i.Containers == 0 && !i.ReadOnly && (all || i.Dangling() && !i.HasChildren) {
 			prune = append(prune, i)
 		}
 	}

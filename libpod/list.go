@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"skiff/libpod/inspect"
 	"skiff/state"
 )
 
@@ -26,14 +27,7 @@ type ListOptions struct {
 }
 
 // Container is one container of a list.
-type Container struct {
-	Config *state.Config
-	Status state.Live
-	// SizeRw and SizeRoot are bytes: the writable layer, and all of the root file
-	// system. Nil where they were not asked for.
-	SizeRw, SizeRoot *int64
-	Namespaces       NamespaceIDs
-}
+type Container = inspect.Container
 
 // ContainerList reads the containers' records, the oldest first. It takes no
 // lock, and leaves out what disappears meanwhile.
@@ -126,7 +120,7 @@ func (e *Engine) container(id string) (Container, error) {
 	if err != nil {
 		return Container{}, err
 	}
-	return Container{Config: cfg, Status: live}, nil
+	return Container{Config: cfg, Status: live, Roots: e.Roots}, nil
 }
 
 // Latest is the id of the container that was made last. Podman: --latest.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"skiff/libpod/inspect"
 	"skiff/state/process"
 )
 
@@ -64,11 +65,9 @@ func treeSize(dir string) (int64, error) {
 	return sum, err
 }
 
-// NamespaceIDs are the inode numbers of a process's namespaces; empty where
-// they could not be read.
-type NamespaceIDs struct{ Cgroup, IPC, Mnt, Net, PID, User, UTS string }
-
-func namespaceIDs(pid int, start uint64) NamespaceIDs {
+// namespaceIDs finds the inode numbers of a process's namespaces; empty where
+// they cannot be read.
+func namespaceIDs(pid int, start uint64) inspect.Namespaces {
 	id := func(kind string) string {
 		link, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/" + kind)
 		if err != nil {
@@ -76,12 +75,12 @@ func namespaceIDs(pid int, start uint64) NamespaceIDs {
 		}
 		return strings.TrimSuffix(strings.TrimPrefix(link, kind+":["), "]")
 	}
-	ns := NamespaceIDs{
+	ns := inspect.Namespaces{
 		Cgroup: id("cgroup"), IPC: id("ipc"), Mnt: id("mnt"), Net: id("net"),
 		PID: id("pid"), User: id("user"), UTS: id("uts"),
 	}
 	if now, err := process.StartTime(pid); err != nil || now != start {
-		return NamespaceIDs{} // it was, or is now, another process
+		return inspect.Namespaces{} // it was, or is now, another process
 	}
 	return ns
 }
