@@ -3,14 +3,19 @@ package libpod
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"syscall"
 	"time"
 
 	"skiff/libpod/attach"
 	"skiff/libpod/resolve"
 	"skiff/libpod/settings"
+	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
 	"skiff/state"
 	"skiff/state/dirs"
 )
@@ -28,11 +33,65 @@ type Options struct {
 type Engine struct {
 	Roots    dirs.Roots
 	Store    *state.Store
+	Images   layer.Images
 	Settings settings.Settings
 	Global   Options
 }
 
-func Open(Options, settings.Settings) (*Engine, error) { return nil, errPending }
+func Open(o Options, s settings.Settings) (*Engine, error) {
+	roots := dirs.Roots{Data: o.Root, Run: o.RunRoot}
+	store, err := state.Open(roots)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{Roots: roots, Store: store, Images: layer.Images{Roots: roots}, Settings: s, Global: o}, nil
+}
+
+func (e *Engine) Rootless() bool { return os.Getuid() != 0 }
+
+type imageStdio struct{ in, out, err *os.File }
+
+// imageTool runs the program that SKIFF_IMAGETOOL names.
+func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio imageStdio) (res imagecall.Result, err error) {
+	req.Version, req.Roots = imagecall.Version, e.Roots
+	ask, tell, _ := os.Pipe()
+	answer, reply, _ := os.Pipe()
+	cmd := exec.CommandContext(ctx, os.Getenv("SKIFF_IMAGETOOL"))
+	if stdio.in != nil {
+		cmd.Stdin = stdio.in
+	}
+	if stdio.out != nil {
+		cmd.Stdout = stdio.out
+	}
+	if stdio.err != nil {
+		cmd.Stderr = stdio.err
+	}
+	cmd.ExtraFiles = []*os.File{ask, reply}
+	if err := cmd.Start(); err != nil {
+		return res, err
+	}
+	ask.Close()
+	reply.Close()
+	json.NewEncoder(tell).Encode(req)
+	tell.Close()
+	err = json.NewDecoder(answer).Decode(&res)
+	return res, errors.Join(err, cmd.Wait())
+}
+
+type ToolFailure struct{ imagecall.Failure }
+
+func (f ToolFailure) Error() string { return f.Message }
+func (f ToolFailure) Is(target error) bool {
+	switch f.Kind {
+	case imagecall.FailNotFound:
+		return target == state.ErrNotFound
+	case imagecall.FailInUse:
+		return target == state.ErrInUse
+	case imagecall.FailUsage:
+		return target == state.ErrInvalid
+	}
+	return false
+}
 
 type CreateRequest struct {
 	Config    *state.Config
