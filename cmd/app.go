@@ -99,10 +99,10 @@ func engineOptions(g Globals) (libpod.Options, error) {
 		return libpod.Options{}, usagef("invalid storage driver %q: want overlay", g.StorageDriver)
 	}
 	return libpod.Options{
-		Root: g.Root, RunRoot: g.RunRoot,
+		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot},
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
 		CgroupManager: g.CgroupManager, Runtime: g.Runtime,
-		LogLevel: g.LogLevel, Modules: g.Modules,
+		LogLevel: g.LogLevel,
 	}, nil
 }
 

@@ -26,7 +26,7 @@ skiff top web -o pid,args`,
 			}
 			ref, args := c.Args().First(), c.Args().Tail()
 			if c.Bool("latest") {
-				ids, err := e.Select(nil, false, true, nil, nil, false)
+				ids, err := e.Select(libpod.Selection{Latest: true})
 				if err != nil {
 					return err
 				}
