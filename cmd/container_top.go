@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
 )
 
 func newTop(app *App) *cli.Command {

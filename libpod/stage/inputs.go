@@ -31,6 +31,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 		Warn:         s.warn,
 	}
 	in.Join.Net = net.path()
+	if net.joined != "" {
+		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()
+	}
 	if s.cfg.Hostname == "" {
 		in.Hostname, _ = os.Hostname()
 	}
