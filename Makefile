@@ -6,7 +6,7 @@ export GOFLAGS := -trimpath -buildvcs=false -tags=$(TAGS)
 VERSION := $(shell sh tests/version.sh)
 BIN := runtime/program/bin
 SMALL = CGO_ENABLED=0 $(GO) build -ldflags '-s -w'
-STATIC := -s -w -X skiff/cmd.version=$(VERSION) -linkmode external -extldflags -static
+STATIC := -s -w -X skiff/cmd.Version=$(VERSION) -linkmode external -extldflags -static
 PREFIX ?= /usr/local
 
 .PHONY: build prerequisites programs test test-root lint deps bench docs run clean install

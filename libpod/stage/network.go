@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"skiff/netsetup"
+	"skiff/netsetup/link"
 	"skiff/state"
 	"skiff/state/process"
 )
@@ -18,9 +19,11 @@ type networkStep struct {
 	s       *starter
 	manager *netsetup.Manager
 	request netsetup.Request
-	ns      *netsetup.Namespace
-	done    chan error
-	result  netsetup.Result
+	ns      *link.Namespace
+	// joined is the path of another container's namespace.
+	joined string
+	done   chan error
+	result netsetup.Result
 }
 
 // newNetwork makes the namespace, or finds the one to join.
@@ -54,9 +57,8 @@ func (n *networkStep) join(id string) error {
 	if err != nil {
 		return err
 	}
-	n.request.NSPath = path
-	n.request.OtherDir = n.s.engine.Roots.Container(id)
-	n.result.Status.SandboxKey = path
+	n.joined = path
+	n.request.Shared = n.s.engine.Roots.Container(id)
 	return nil
 }
 
@@ -65,7 +67,7 @@ func (n *networkStep) path() string {
 	if n.ns != nil {
 		return n.ns.Path()
 	}
-	return n.request.NSPath
+	return n.joined
 }
 
 // begin starts to set the network up. The files that go into the container's
@@ -100,14 +102,14 @@ func (n *networkStep) wait() error {
 	if err != nil {
 		return err
 	}
-	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID, n.result.Status) })
+	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID) })
 	return nil
 }
 
 // close ends what is still under way after a failure elsewhere.
 func (n *networkStep) close() {
 	if n.done != nil && n.wait() == nil {
-		n.manager.Teardown(n.s.cfg.ID, n.result.Status)
+		n.manager.Teardown(n.s.cfg.ID)
 	}
 	if n.ns != nil {
 		n.ns.Close()

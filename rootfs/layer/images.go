@@ -175,7 +175,7 @@ func (im Images) byScan(ref string, r Reference, names []string) (*state.Image, 
 		}
 	}
 	if r.Domain != "" {
-		return nil, "", notFound(ref)
+		return nil, "", Unknown(ref)
 	}
 	var found *state.Image
 	var full string
@@ -194,14 +194,14 @@ func (im Images) byScan(ref string, r Reference, names []string) (*state.Image, 
 		}
 	}
 	if found == nil {
-		return nil, "", notFound(ref)
+		return nil, "", Unknown(ref)
 	}
 	return found, full, nil
 }
 
 func (im Images) byID(ref, prefix string) (*state.Image, string, error) {
 	if !isHex(prefix) || len(prefix) > 64 {
-		return nil, "", notFound(ref)
+		return nil, "", Unknown(ref)
 	}
 	ids, err := im.ids()
 	if err != nil {
@@ -210,7 +210,7 @@ func (im Images) byID(ref, prefix string) (*state.Image, string, error) {
 	sort.Strings(ids)
 	i := sort.SearchStrings(ids, prefix)
 	if i == len(ids) || !strings.HasPrefix(ids[i], prefix) {
-		return nil, "", notFound(ref)
+		return nil, "", Unknown(ref)
 	}
 	if i+1 < len(ids) && strings.HasPrefix(ids[i+1], prefix) {
 		return nil, "", fmt.Errorf("more than one image has an ID that begins with %q: %w", prefix, state.ErrAmbiguous)
@@ -219,6 +219,12 @@ func (im Images) byID(ref, prefix string) (*state.Image, string, error) {
 	return img, ids[i], err
 }
 
-func notFound(ref string) error {
-	return fmt.Errorf("image %q: %w", ref, state.ErrNotFound)
-}
+// Unknown is the error for an image that is not here: state.ErrNotFound, in
+// Podman's words, which scripts look for.
+func Unknown(ref string) error { return unknownImage(ref) }
+
+type unknownImage string
+
+func (u unknownImage) Error() string { return string(u) + ": image not known" }
+
+func (unknownImage) Is(target error) bool { return target == state.ErrNotFound }

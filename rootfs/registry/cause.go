@@ -29,6 +29,8 @@ func Cause(err error) (kind, text string) {
 		return imagecall.FailInUse, oneLine(err.Error())
 	case errors.Is(err, state.ErrInvalid), errors.Is(err, state.ErrAmbiguous):
 		return imagecall.FailUsage, oneLine(err.Error())
+	case loginKind(err) != "":
+		return loginKind(err), err.Error()
 	case errors.Is(err, context.Canceled):
 		return imagecall.FailOther, "interrupted"
 	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), "no space left on device"):
@@ -60,6 +62,10 @@ func answer(err error) (kind, text string) {
 		case "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_INVALID":
 			return imagecall.FailNotFound, message
 		case "UNAUTHORIZED":
+			// On a push Podman's words say where; scripts look for them.
+			if i := strings.Index(err.Error(), "checking whether a blob "); i >= 0 {
+				return imagecall.FailAuth, oneLine(err.Error()[i:])
+			}
 			return imagecall.FailAuth, "unauthorized: " + message
 		case "DENIED":
 			return imagecall.FailAuth, "denied: " + message

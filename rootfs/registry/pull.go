@@ -40,7 +40,7 @@ func (s *Session) Pull(ctx context.Context, ref string) ([]imagecall.Image, erro
 		policy = pullMissing
 	case pullAlways, pullMissing, pullNever, pullNewer:
 	default:
-		return nil, fmt.Errorf("pull policy %q is not known: use always, missing, never or newer", policy)
+		return nil, fmt.Errorf("unsupported pull policy %q", policy)
 	}
 	if s.Req.AllTags {
 		return s.pullAllTags(ctx, ref)
@@ -53,7 +53,7 @@ func (s *Session) Pull(ctx context.Context, ref string) ([]imagecall.Image, erro
 		return []imagecall.Image{*local}, nil
 	}
 	if policy == pullNever {
-		return nil, fmt.Errorf("image %q: %w", ref, state.ErrNotFound)
+		return nil, layer.Unknown(ref)
 	}
 	names, err := s.candidates(ref)
 	if err != nil {
@@ -133,10 +133,10 @@ func (s *Session) pullLocked(ctx context.Context, full, policy string) (*imageca
 			return local, err
 		}
 	}
-	return s.pull(ctx, full)
+	return s.pull(ctx, full, policy)
 }
 
-func (s *Session) pull(ctx context.Context, full string) (*imagecall.Image, error) {
+func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Image, error) {
 	src, err := dockerRef(full)
 	if err != nil {
 		return nil, err
@@ -150,8 +150,10 @@ func (s *Session) pull(ctx context.Context, full string) (*imagecall.Image, erro
 		return nil, err
 	}
 	sys := s.contextFor(ctx, r.Domain)
-	if img := s.unchanged(ctx, sys, src, full); img != nil {
-		return img, nil
+	if policy == pullNewer {
+		if img := s.unchanged(ctx, sys, src, full); img != nil {
+			return img, nil
+		}
 	}
 	return s.Copy(ctx, full, src, dst, sys)
 }
@@ -185,8 +187,13 @@ func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageRef
 		RemoveSignatures:        s.Req.RemoveSignatures,
 		ReportResolvedReference: &resolved,
 	}
+	release, err := s.Store.HoldLayers()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	before := s.Store.Known()
-	err := s.retry(ctx, func() error {
+	err = s.retry(ctx, full, func() error {
 		_, err := copy.Image(ctx, s.policy, dst, src, options)
 		return err
 	})

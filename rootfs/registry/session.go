@@ -35,6 +35,7 @@ type Session struct {
 
 	sys    types.SystemContext
 	policy *signature.PolicyContext
+	out    *signature.PolicyContext
 	// trusting says that the policy takes every image without looking at it.
 	trusting bool
 }
@@ -52,7 +53,7 @@ func NewSession(req *imagecall.Request, st *store.Store, progress io.Writer) (*S
 	policy, err := signature.DefaultPolicy(&s.sys)
 	if errors.Is(err, fs.ErrNotExist) && req.PolicyPath == "" {
 		// A machine on which nobody set a policy takes every image, as Docker does.
-		policy = &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}
+		policy = acceptAll()
 	} else if err != nil {
 		return nil, fmt.Errorf("cannot read the signature policy: %w", err)
 	}
@@ -60,7 +61,14 @@ func NewSession(req *imagecall.Request, st *store.Store, progress io.Writer) (*S
 	if s.policy, err = signature.NewPolicyContext(policy); err != nil {
 		return nil, fmt.Errorf("cannot use the signature policy: %w", err)
 	}
+	if s.out, err = signature.NewPolicyContext(acceptAll()); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+func acceptAll() *signature.Policy {
+	return &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}
 }
 
 func trusting(p *signature.Policy) bool {
@@ -77,7 +85,10 @@ func trusting(p *signature.Policy) bool {
 }
 
 // Close ends the session.
-func (s *Session) Close() { _ = s.policy.Destroy() }
+func (s *Session) Close() {
+	_ = s.policy.Destroy()
+	_ = s.out.Destroy()
+}
 
 func (s *Session) context() error {
 	req := s.Req
@@ -97,6 +108,9 @@ func (s *Session) context() error {
 	if s.Store != nil {
 		s.sys.BigFilesTemporaryDir = s.Store.SpoolDir()
 		s.sys.BlobInfoCacheDir = s.Store.SpoolDir()
+	}
+	if _, err := s.retries(); err != nil {
+		return err
 	}
 	if req.TLSVerify != nil {
 		s.sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*req.TLSVerify)
@@ -174,8 +188,9 @@ func (s *Session) Context() *types.SystemContext {
 	return &c
 }
 
-// Policy decides which images are taken.
-func (s *Session) Policy() *signature.PolicyContext { return s.policy }
+// Out is the policy for images that leave the store: it takes all, since the
+// user's own was asked when they came.
+func (s *Session) Out() *signature.PolicyContext { return s.out }
 
 // dockerRef makes the registry stack's reference of a full name.
 func dockerRef(full string) (types.ImageReference, error) {

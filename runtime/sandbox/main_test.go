@@ -225,6 +225,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 // runForBench is one whole run as a command would do it: run-for-bench ROOTFS
 // STATE ARG…
 func runForBench() {
+	sandbox.Warm()
 	cfg := config(fmt.Sprintf("%064x", time.Now().UnixNano()), os.Args[4:])
 	cfg.CgroupParent = "/skiff-bench"
 	s, err := spec.Build(cfg, spec.Inputs{Host: hostfacts.New().Facts(), Rootfs: os.Args[2]})

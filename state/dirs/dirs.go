@@ -60,6 +60,10 @@ func (r Roots) ImageNames() string { return filepath.Join(r.Images(), "names") }
 // long as that takes.
 func (r Roots) ImageRecordsLock() string { return filepath.Join(r.Images(), "records.lock") }
 
+// ImageLayersLock is held shared while an image is added to the store, and
+// exclusive while layers without an image are removed.
+func (r Roots) ImageLayersLock() string { return filepath.Join(r.Images(), "layers.lock") }
+
 // ImagePulls holds one lock file per image that is being pulled.
 func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
 
@@ -140,3 +144,7 @@ func (c Container) Control() string { return filepath.Join(c.Run, "ctl.sock") }
 func (c Container) ResolvConf() string   { return filepath.Join(c.Run, "resolv.conf") }
 func (c Container) Hosts() string        { return filepath.Join(c.Run, "hosts") }
 func (c Container) HostnameFile() string { return filepath.Join(c.Run, "hostname") }
+
+// Netns is the file by which pasta knows the network namespace; pasta ends when
+// it is removed.
+func (c Container) Netns() string { return filepath.Join(c.Run, "netns") }

@@ -1,0 +1,328 @@
+// Package link talks rtnetlink: devices, addresses, routes and network
+// namespaces. No other package imports the netlink library.
+//
+// Not here: which names and addresses (netsetup/plan), packet rules
+// (netsetup/firewall).
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"skiff/netsetup/plan"
+)
+
+var (
+	// ErrBridgeFull: a bridge of Linux takes 1023 devices (BR_PORT_BITS).
+	ErrBridgeFull = errors.New("the bridge is full: it takes at most 1023 containers")
+	// ErrNoBridge: the bridge device is not there.
+	ErrNoBridge = errors.New("the bridge is gone")
+)
+
+// Conn is an rtnetlink socket in one network namespace: the one of the thread
+// that opened it. It is for one goroutine at a time.
+type Conn struct {
+	sockets map[int]*nl.SocketHandle
+}
+
+// Open makes a connection in the calling thread's network namespace.
+func Open() (*Conn, error) {
+	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the network: %w", err)
+	}
+	return &Conn{map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}}, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() {
+	if c != nil {
+		c.sockets[unix.NETLINK_ROUTE].Close()
+	}
+}
+
+func (c *Conn) request(kind, flags int, data ...nl.NetlinkRequestData) ([][]byte, error) {
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.Sockets = c.sockets
+	for _, d := range data {
+		req.AddData(d)
+	}
+	return req.Execute(unix.NETLINK_ROUTE, 0)
+}
+
+func info(index int, up bool) *nl.IfInfomsg {
+	m := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	m.Index = int32(index)
+	if up {
+		m.Flags, m.Change = unix.IFF_UP, unix.IFF_UP
+	}
+	return m
+}
+
+func name(s string) *nl.RtAttr { return nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(s)) }
+
+// Index gives a device's number; ok is false if there is none of that name.
+func (c *Conn) Index(dev string) (index int, ok bool, err error) {
+	filter := nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(1<<3)) // RTEXT_FILTER_SKIP_STATS
+	msgs, err := c.request(unix.RTM_GETLINK, 0, info(0, false), name(dev), filter)
+	if errors.Is(err, unix.ENODEV) {
+		return 0, false, nil
+	}
+	if err != nil || len(msgs) == 0 {
+		return 0, false, fmt.Errorf("cannot look up device %s: %w", dev, err)
+	}
+	return int(nl.DeserializeIfInfomsg(msgs[0]).Index), true, nil
+}
+
+// Bridge makes a bridge device, sets it up with prepare (its kernel
+// parameters) and gives it its addresses; it fails with EEXIST where the name
+// is taken.
+//
+// Postconditions: on error the device is gone again.
+func (c *Conn) Bridge(b plan.Bridge, prepare func() error) (err error) {
+	kind := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	kind.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	attrs := []nl.NetlinkRequestData{info(0, false), name(b.Name), kind, nl.NewRtAttr(unix.IFLA_ADDRESS, b.MAC)}
+	if b.MTU > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(b.MTU))))
+	}
+	if _, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, attrs...); err != nil {
+		return fmt.Errorf("cannot make the bridge %s: %w", b.Name, err)
+	}
+	defer func() {
+		if err != nil {
+			c.Delete(b.Name)
+		}
+	}()
+	index, _, err := c.Index(b.Name)
+	if err != nil {
+		return err
+	}
+	if err := prepare(); err != nil {
+		return err
+	}
+	for _, a := range []netip.Prefix{b.Address, b.Address6} {
+		if !a.IsValid() {
+			continue
+		}
+		if err := c.Address(index, a); err != nil {
+			return err
+		}
+	}
+	return c.Up(index)
+}
+
+// Up sets a device up.
+func (c *Conn) Up(index int) error {
+	if _, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_ACK, info(index, true)); err != nil {
+		return fmt.Errorf("cannot set a device up: %w", err)
+	}
+	return nil
+}
+
+// Veth makes a pair of devices: one end here, up and in the bridge with the
+// number master, the other in the namespace ns under its final name. A pair
+// that an earlier run left under the same name is replaced.
+//
+// Postconditions: on error neither end is there.
+func (c *Conn) Veth(v plan.Veth, master, ns int) error {
+	for range 3 {
+		err := c.addVeth(v, master, ns)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EEXIST):
+			if err := c.Delete(v.Host); err != nil {
+				return err
+			}
+		case errors.Is(err, unix.EXFULL):
+			c.Delete(v.Host)
+			return ErrBridgeFull
+		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINVAL):
+			c.Delete(v.Host)
+			return fmt.Errorf("%w (%v)", ErrNoBridge, err)
+		default:
+			c.Delete(v.Host)
+			return fmt.Errorf("cannot make the container's network device: %w", err)
+		}
+	}
+	return fmt.Errorf("cannot make the device %s: the name stays taken", v.Host)
+}
+
+func (c *Conn) addVeth(v plan.Veth, master, ns int) error {
+	link := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	link.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := link.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
+	peer.AddRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(v.Peer))
+	peer.AddRtAttr(unix.IFLA_ADDRESS, v.MAC)
+	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(ns)))
+	attrs := []nl.NetlinkRequestData{info(0, true), name(v.Host), link,
+		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master)))}
+	if v.MTU > 0 {
+		mtu := nl.Uint32Attr(uint32(v.MTU))
+		peer.AddRtAttr(unix.IFLA_MTU, mtu)
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, mtu))
+	}
+	_, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, attrs...)
+	return err
+}
+
+// Hairpin lets the bridge send a container's packets back to it: what goes to a
+// port that it publishes itself, where the bridge's traffic passes the firewall
+// (br_netfilter).
+func (c *Conn) Hairpin(host string) error {
+	index, ok, err := c.Index(host)
+	if err != nil || !ok {
+		return err
+	}
+	m := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	m.Index = int32(index)
+	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	port.AddRtAttr(nl.IFLA_BRPORT_MODE, nl.Uint8Attr(1))
+	if _, err := c.request(unix.RTM_SETLINK, unix.NLM_F_ACK, m, port); err != nil {
+		return fmt.Errorf("cannot let a container reach its own ports: %w", err)
+	}
+	return nil
+}
+
+// Delete removes a device; one that is not there is no error.
+func (c *Conn) Delete(dev string) error {
+	_, err := c.request(unix.RTM_DELLINK, unix.NLM_F_ACK, info(0, false), name(dev))
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("cannot remove the device %s: %w", dev, err)
+	}
+	return nil
+}
+
+// Address gives a device an address, which is usable at once.
+func (c *Conn) Address(index int, p netip.Prefix) error {
+	m := nl.NewIfAddrmsg(family(p.Addr()))
+	m.Index, m.Prefixlen = uint32(index), uint8(p.Bits())
+	attrs := []nl.NetlinkRequestData{m,
+		nl.NewRtAttr(unix.IFA_LOCAL, p.Addr().AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice())}
+	if p.Addr().Is4() {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(p)))
+	} else {
+		m.Flags = unix.IFA_F_NODAD
+	}
+	if _, err := c.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, attrs...); err != nil {
+		return fmt.Errorf("cannot set the address %s: %w", p, err)
+	}
+	return nil
+}
+
+func broadcast(p netip.Prefix) net.IP {
+	b := p.Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return b[:]
+}
+
+// DefaultRoute sends all traffic of the gateway's family to it.
+func (c *Conn) DefaultRoute(index int, gateway netip.Addr) error {
+	m := nl.NewRtMsg()
+	m.Family = uint8(family(gateway))
+	_, err := c.request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, m,
+		nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()), nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
+	if err != nil {
+		return fmt.Errorf("cannot set the route to %s: %w", gateway, err)
+	}
+	return nil
+}
+
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// Endpoint fills the container's end of a pair: addresses, up, routes.
+func (c *Conn) Endpoint(e plan.Endpoint) error {
+	index, ok, err := c.Index(e.Veth.Peer)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("the container's device %s is gone", e.Veth.Peer)
+	}
+	for _, a := range e.Addresses {
+		if err := c.Address(index, a); err != nil {
+			return err
+		}
+	}
+	if err := c.Up(index); err != nil {
+		return err
+	}
+	for _, g := range e.Gateways {
+		if err := c.DefaultRoute(index, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Routes are all destinations that this namespace has routes or addresses for,
+// and whether it has IPv6 beyond the link.
+func (c *Conn) Routes() (used []netip.Prefix, ipv6 bool, err error) {
+	m := &nl.RtMsg{}
+	msgs, err := c.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP, m)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot list routes: %w", err)
+	}
+	for _, b := range msgs {
+		r := nl.DeserializeRtMsg(b)
+		attrs, err := nl.ParseRouteAttr(b[r.Len():])
+		if err != nil {
+			return nil, false, fmt.Errorf("cannot read a route: %w", err)
+		}
+		dst := netip.Prefix{}
+		for _, a := range attrs {
+			if addr, ok := netip.AddrFromSlice(a.Value); ok && a.Attr.Type == unix.RTA_DST {
+				dst = netip.PrefixFrom(addr, int(r.Dst_len))
+			}
+		}
+		switch {
+		case r.Type == unix.RTN_BROADCAST || r.Type == unix.RTN_MULTICAST:
+		case !dst.IsValid():
+			ipv6 = ipv6 || r.Family == unix.AF_INET6 && r.Type == unix.RTN_UNICAST
+		default:
+			used = append(used, dst)
+			ipv6 = ipv6 || dst.Addr().Is6() && r.Type == unix.RTN_LOCAL && dst.Addr().IsGlobalUnicast()
+		}
+	}
+	return used, ipv6, nil
+}
+
+// Addresses are those of all devices.
+func (c *Conn) Addresses() (all []netip.Prefix, err error) {
+	msgs, err := c.request(unix.RTM_GETADDR, unix.NLM_F_DUMP, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list addresses: %w", err)
+	}
+	for _, b := range msgs {
+		m := nl.DeserializeIfAddrmsg(b)
+		attrs, err := nl.ParseRouteAttr(b[m.Len():])
+		if err != nil {
+			return nil, fmt.Errorf("cannot read an address: %w", err)
+		}
+		var addr netip.Addr
+		for _, a := range attrs {
+			if ip, ok := netip.AddrFromSlice(a.Value); ok && (a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS && !addr.IsValid()) {
+				addr = ip
+			}
+		}
+		if addr.IsValid() {
+			all = append(all, netip.PrefixFrom(addr, int(m.Prefixlen)))
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,90 @@
+package link
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a network namespace with its loopback device up.
+type Namespace struct {
+	file *os.File
+	conn *Conn
+}
+
+// NewNamespace makes a network namespace, which lives as long as it is open or
+// somebody is in it.
+func NewNamespace() (*Namespace, error) {
+	n := &Namespace{}
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("cannot make a network namespace: %w", err)
+		}
+		f, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			return fmt.Errorf("cannot open the network namespace: %w", err)
+		}
+		n.file = f
+		if n.conn, err = Open(); err != nil {
+			return err
+		}
+		return n.conn.Up(1) // the loopback device is always the first
+	})
+	if err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// onThread runs fn on a thread whose network namespace it may change. The
+// thread is put back afterwards, or ends where that fails.
+func onThread(fn func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		old, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("cannot open the network namespace: %w", err)
+			return
+		}
+		defer unix.Close(old)
+		err = fn()
+		if unix.Setns(old, unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// Fd is the namespace's descriptor, valid until Close.
+func (n *Namespace) Fd() int { return int(n.file.Fd()) }
+
+// Path names the namespace for child processes while this process lives and
+// the namespace is open.
+func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.Fd()) }
+
+// Conn is a connection within the namespace.
+func (n *Namespace) Conn() *Conn { return n.conn }
+
+// Do runs fn on a thread within the namespace.
+func (n *Namespace) Do(fn func() error) error {
+	return onThread(func() error {
+		if err := unix.Setns(n.Fd(), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("cannot enter the network namespace: %w", err)
+		}
+		return fn()
+	})
+}
+
+// Close lets go of the namespace.
+func (n *Namespace) Close() {
+	n.conn.Close()
+	if n.file != nil {
+		n.file.Close()
+	}
+}

@@ -1,0 +1,221 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"skiff/netsetup/firewall"
+	"skiff/netsetup/link"
+	"skiff/netsetup/plan"
+	"skiff/state"
+	"skiff/state/jsonfile"
+	"skiff/state/lock"
+)
+
+// applier puts rules into the kernel; see package firewall.
+type applier interface {
+	Add(firewall.Network, []firewall.Forward) (remade bool, err error)
+	Undo([]firewall.Forward) ([][]byte, error)
+	Forget([]netip.Addr) error
+	AddNetwork(firewall.Network) error
+	RemoveNetwork(firewall.Network) error
+}
+
+func (m *Manager) applier() (applier, error) {
+	switch m.Firewall {
+	case DriverAuto, DriverNftables:
+		return &firewall.NFT{Table: firewall.TableName(m.Suffix)}, nil
+	}
+	return nil, fmt.Errorf("unknown firewall driver %q (nftables, iptables, none)", m.Firewall)
+}
+
+// Teardown takes away whatever the container has, found by its id alone: it
+// needs no recorded data, may be repeated, and does what it can and reports the
+// rest. The caller holds the container's lock and made sure that its monitor
+// is gone.
+func (m *Manager) Teardown(id string) error {
+	fw, err := m.applier()
+	if err != nil {
+		return err
+	}
+	conn, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	records, err := m.Networks()
+	errs := []error{err}
+	for _, r := range records {
+		errs = append(errs, m.leave(fw, r, id))
+	}
+	if err := os.Remove(m.Roots.Container(id).Netns()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err) // pasta's reason to live
+	}
+	return errors.Join(append(errs, conn.Delete(plan.HostLink(id, 0)))...)
+}
+
+// leave gives up the container's addresses in one network.
+func (m *Manager) leave(fw applier, r state.NetworkRecord, id string) error {
+	s, err := plan.ParseSubnets(r)
+	if err != nil {
+		return err
+	}
+	pool := m.pool(r, s)
+	all, err := pool.All()
+	errs := []error{err}
+	for ip, owner := range all {
+		if owner != id {
+			continue
+		}
+		ips := []netip.Addr{ip}
+		if s.Net6.IsValid() {
+			six, err := address6(s, ip, "")
+			errs = append(errs, err)
+			ips = append(ips, six)
+		}
+		errs = append(errs, fw.Forget(ips), pool.Release(id, ip))
+	}
+	return errors.Join(errs...)
+}
+
+// Networks are the records that there are; the default network has one once it
+// was used.
+func (m *Manager) Networks() ([]state.NetworkRecord, error) {
+	paths, err := filepath.Glob(m.Roots.NetworkRecord("*"))
+	if err != nil {
+		return nil, err
+	}
+	var all []state.NetworkRecord
+	var errs []error
+	for _, p := range paths {
+		name := filepath.Base(p)
+		r, err := m.LoadNetwork(name[:len(name)-len(".json")])
+		if errors.Is(err, state.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Collect takes down the bridges and rules of networks that no container is
+// in, and leaves those alone that somebody is joining. Records stay.
+func (m *Manager) Collect() error {
+	fw, err := m.applier()
+	if err != nil {
+		return err
+	}
+	records, err := m.Networks()
+	errs := []error{err}
+	for _, r := range records {
+		errs = append(errs, m.collect(fw, r))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
+	dir := m.Roots.Network(r.Name)
+	if !jsonfile.Exists(dir) {
+		return nil // nobody was in it since the boot
+	}
+	l, err := lock.Try(filepath.Join(dir, "lock"))
+	if errors.Is(err, lock.ErrBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	s, err := plan.ParseSubnets(r)
+	if err != nil {
+		return err
+	}
+	taken, err := m.pool(r, s).All()
+	if err != nil {
+		return err
+	}
+	for _, owner := range taken {
+		if m.alive(owner) || jsonfile.Exists(m.Roots.Container(owner).Config()) {
+			return nil
+		}
+	}
+	conn, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.Delete(r.Bridge))
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// reassert puts the forwards of all running containers but one into the
+// firewall again.
+func (m *Manager) reassert(fw applier, except string) error {
+	store, err := state.Open(m.Roots)
+	if err != nil {
+		return err
+	}
+	ids, err := store.IDs()
+	errs := []error{err}
+	for _, id := range ids {
+		if id == except || !m.alive(id) {
+			continue
+		}
+		st, err := store.Status(id)
+		if err != nil || len(st.Network.Endpoints) == 0 {
+			continue // it ended, or its start is about to add its own
+		}
+		errs = append(errs, m.assert(fw, st.Network))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) assert(fw applier, n state.NetworkStatus) error {
+	e := n.Endpoints[0]
+	r, err := m.LoadNetwork(e.Network)
+	if err != nil {
+		return err
+	}
+	s, err := plan.ParseSubnets(r)
+	if err != nil {
+		return err
+	}
+	ip, err := netip.ParseAddr(e.IP)
+	if err != nil {
+		return fmt.Errorf("status holds the address %q: %w", e.IP, state.ErrInvalid)
+	}
+	ip6, _ := netip.ParseAddr(e.IP6)
+	var fs []firewall.Forward
+	for _, p := range n.Ports {
+		f, err := plan.Forwards(plan.Published{Port: p, Reserved: true}, ip, ip6)
+		if err != nil {
+			return err
+		}
+		fs = append(fs, f...)
+	}
+	nw := plan.FirewallOf(r.Bridge, s, ip6.IsValid())
+	if err := fw.AddNetwork(nw); err != nil {
+		return err
+	}
+	_, err = fw.Add(nw, fs)
+	return err
+}
+
+// Reload puts all rules into the firewall again, after somebody flushed it.
+func (m *Manager) Reload() error {
+	fw, err := m.applier()
+	if err != nil {
+		return err
+	}
+	return m.reassert(fw, "")
+}
