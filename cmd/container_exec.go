@@ -62,9 +62,6 @@ func execContainer(app *App, c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(ids) == 0 {
-			return fmt.Errorf("there is no container")
-		}
 		ref = ids[0]
 	}
 	if !req.Detach {

@@ -32,9 +32,6 @@ skiff top web -o pid,args`,
 				if err != nil {
 					return err
 				}
-				if len(ids) == 0 {
-					return fmt.Errorf("there is no container")
-				}
 				ref, args = ids[0], c.Args().Slice()
 			} else if ref == "" {
 				return usagef("you must provide the name or ID of a running container")

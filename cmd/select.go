@@ -55,7 +55,8 @@ func targets(c *cli.Context, e *libpod.Engine) ([]target, error) {
 	var out []target
 	if all || latest || len(filters) > 0 {
 		ids, err := e.Select(libpod.Selection{
-			Refs: names, All: all || len(names) == 0 && !latest, Latest: latest, Filters: filters, Ignore: c.Bool("ignore"),
+			Refs: names, All: all || len(names) == 0 && !latest, Latest: latest,
+			Filters: filters, Ignore: c.Bool("ignore"),
 		})
 		if err != nil {
 			return nil, err
