@@ -45,6 +45,12 @@ func commands() []command {
 		// Images.
 		// Networks.
 		// Volumes.
+		{name: "volume create", new: newVolumeCreate},
+		{name: "volume exists", new: newVolumeExists},
+		{name: "volume inspect", new: newVolumeInspect},
+		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
+		{name: "volume prune", new: newVolumePrune},
+		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
 		// System.
 	}
 }
