@@ -155,6 +155,7 @@ func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Ima
 			return img, nil
 		}
 	}
+	fmt.Fprintf(s.Report, "Trying to pull %s...\n", full)
 	return s.Copy(ctx, full, src, dst, sys)
 }
 
@@ -207,10 +208,7 @@ func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageRef
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.Sync(ctx); err != nil {
-		return nil, err
-	}
-	rec, err := s.Store.Images().Load(id)
+	rec, err := s.Store.Added(ctx, id)
 	if err != nil {
 		return nil, err
 	}
