@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 	for _, v := range []string{"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_POLICY_JSON"} {
 		os.Unsetenv(v)
 	}
+	setLog("")
 	os.Exit(m.Run())
 }
 
@@ -56,7 +57,7 @@ func newTool(t *testing.T) *tool {
 	tl.conf = write(t, filepath.Join(dir, "registries.conf"), "")
 	tl.policy = write(t, filepath.Join(dir, "policy.json"), `{"default":[{"type":"insecureAcceptAnything"}]}`)
 	t.Setenv("HOME", filepath.Join(dir, "home"))
-	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(dir, "xdg"))
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
 	return tl
 }
