@@ -117,8 +117,14 @@ func (tl *tool) fails(t *testing.T, req imagecall.Request, kind, text string) *i
 	return res
 }
 
-// start carries out a request in a process of its own.
-func (tl *tool) start(t *testing.T, req imagecall.Request) *exec.Cmd {
+// process is an image tool of its own.
+type process struct {
+	*exec.Cmd
+	out *os.File
+}
+
+// started carries out a request in a process of its own.
+func (tl *tool) started(t *testing.T, req imagecall.Request, change func(*exec.Cmd)) *process {
 	t.Helper()
 	in, out := pipe(t), pipe(t)
 	if err := json.NewEncoder(in[1]).Encode(tl.complete(req)); err != nil {
@@ -129,12 +135,26 @@ func (tl *tool) start(t *testing.T, req imagecall.Request) *exec.Cmd {
 	cmd.Env = append(os.Environ(), asTool+"=1")
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{in[0], out[1]}
+	if change != nil {
+		change(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	in[0].Close()
 	out[1].Close()
-	return cmd
+	return &process{cmd, out[0]}
+}
+
+// result waits for the process's answer and end.
+func (p *process) result(t *testing.T) *imagecall.Result {
+	t.Helper()
+	var res imagecall.Result
+	err := json.NewDecoder(p.out).Decode(&res)
+	if werr := p.Wait(); err != nil || werr != nil {
+		t.Fatalf("no result: %v, %v", err, werr)
+	}
+	return &res
 }
 
 func pipe(t *testing.T) [2]*os.File {
