@@ -107,8 +107,9 @@ func parse(text string) map[string]int32 {
 // arch/x86/entry/syscalls/syscall_64.tbl in the kernel.
 func makeX32() map[string]int32 {
 	out := make(map[string]int32, 512)
+	not := strings.Fields(notInX32)
 	for name, n := range amd64Numbers() {
-		if !slices.Contains(strings.Fields(notInX32), name) {
+		if !slices.Contains(not, name) {
 			out[name] = n | x32Bit
 		}
 	}

@@ -170,9 +170,9 @@ func (f *ScmpFilter) leaves(a ScmpArch) map[uint32]leaf {
 			put(uint32(n), r)
 		}
 		if a == ArchX86 {
-			if n, call, ok := multiplexed(name); ok {
+			if m, ok := multiplexed()[name]; ok {
 				// Its own arguments are behind a pointer there, out of a filter's reach.
-				put(n, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(call)}}})
+				put(m.number, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(m.call)}}})
 			}
 		}
 	}

@@ -1,12 +1,12 @@
 package seccomp
 
 import (
-	"slices"
 	"strings"
+	"sync"
 )
 
 // nativeNames gives the native system calls' names by number.
-func nativeNames() map[int32]string {
+var nativeNames = sync.OnceValue(func() map[int32]string {
 	native, err := GetNativeArch()
 	if err != nil {
 		return nil
@@ -17,7 +17,7 @@ func nativeNames() map[int32]string {
 		out[n] = name
 	}
 	return out
-}
+})
 
 // nameOf is the name of a system call, empty if there is none.
 func nameOf(call ScmpSyscall, native map[int32]string) string {
@@ -37,14 +37,18 @@ const (
 		"shmat shmdt shmget shmctl"
 )
 
-// multiplexed says which number and first argument i386 also has for a system
-// call.
-func multiplexed(name string) (number uint32, call int, ok bool) {
-	if i := slices.Index(strings.Fields(socketCalls), name); i >= 0 {
-		return 102, i + 1, true
+// multiplex is a system call's place behind one of the two.
+type multiplex struct{ number, call uint32 }
+
+// multiplexed gives the places by name.
+var multiplexed = sync.OnceValue(func() map[string]multiplex {
+	out := map[string]multiplex{}
+	for i, name := range strings.Fields(socketCalls) {
+		out[name] = multiplex{102, uint32(i + 1)}
 	}
-	if i := slices.Index(strings.Fields(ipcCalls), name); i >= 0 && name != "-" {
-		return 117, i + 1, true
+	for i, name := range strings.Fields(ipcCalls) {
+		out[name] = multiplex{117, uint32(i + 1)}
 	}
-	return 0, 0, false
-}
+	delete(out, "-")
+	return out
+})
