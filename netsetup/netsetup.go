@@ -185,9 +185,7 @@ func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err e
 	res.Teardown.Links = []string{ep.Veth.Host}
 	res.Warnings = nw.warnings
 	res.Status.Endpoints = []state.EndpointStatus{ep.Status}
-	for _, p := range in.Ports {
-		res.Status.Ports = append(res.Status.Ports, p.Port)
-	}
+	res.Status.Ports = in.Ports
 	return res, ctx.Err()
 }
 
