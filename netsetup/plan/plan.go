@@ -177,6 +177,9 @@ func Forwards(p state.Port, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
 	if host.Is4() {
 		return []firewall.Forward{one(host, ip)}, nil
 	}
+	if host.IsLoopback() {
+		return nil, fmt.Errorf("cannot publish port %s: Linux does not route ::1; use 127.0.0.1 or leave the address out", PortText(p))
+	}
 	if !ip6.IsValid() {
 		return nil, fmt.Errorf("cannot publish port %s: the network has no IPv6 on this host", PortText(p))
 	}
