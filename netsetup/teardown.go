@@ -182,7 +182,7 @@ func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
 		return err
 	}
 	defer conn.Close()
-	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.Delete(r.Bridge))
+	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.DeletePorts(r.Bridge), conn.Delete(r.Bridge))
 	if err != nil {
 		return err
 	}
