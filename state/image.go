@@ -14,6 +14,8 @@ type Image struct {
 	ID      string `json:"id"` // digest of the config, 64 hex digits
 	// Names are full references with a tag; a dangling image has none.
 	Names []string `json:"names,omitempty"`
+	// NamesHistory are names that the image had before, the newest first.
+	NamesHistory []string `json:"namesHistory,omitempty"`
 	// Digest is the manifest's, as sha256:<hex>.
 	Digest string `json:"digest,omitempty"`
 	// RepoDigests are full references with a digest.

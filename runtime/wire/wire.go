@@ -107,6 +107,10 @@ type Launch struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Image is the image's name, for the journal.
 	Image string `json:"image,omitempty"`
+	// StopSignal and StopTimeout are those of state.Process: what the monitor does
+	// to the container when it gets SIGTERM itself (shutdown of the machine).
+	StopSignal  int  `json:"stopSignal,omitempty"`
+	StopTimeout *int `json:"stopTimeout,omitempty"`
 }
 
 // Size is a terminal's size in characters.
@@ -177,6 +181,8 @@ type Exec struct {
 type Reply struct {
 	// Error is empty for success.
 	Error string `json:"error,omitempty"`
+	// Status is the container's, in the reply to OpAttach.
+	Status *state.Status `json:"status,omitempty"`
 }
 
 // Failure is why a start did not succeed.
@@ -199,6 +205,8 @@ type Stage struct {
 	// OOMFiles are the cgroup files that count OOM kills (memory.events on
 	// cgroup v2, memory.oom_control on v1).
 	OOMFiles []string `json:"oomFiles,omitempty"`
+	// Warnings are lines for the user: what was asked for and done without.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // WriteFrame sends one frame with one write.

@@ -56,6 +56,20 @@ func (r Roots) ImageLock() string { return filepath.Join(r.Images(), "lock") }
 // ImageNames holds one file per image name (escaped), with the id in it.
 func (r Roots) ImageNames() string { return filepath.Join(r.Images(), "names") }
 
+// ImageRecordsLock is held by whoever changes image records, and only for as
+// long as that takes.
+func (r Roots) ImageRecordsLock() string { return filepath.Join(r.Images(), "records.lock") }
+
+// ImageLayersLock is held shared while an image is added to the store, and
+// exclusive while layers without an image are removed.
+func (r Roots) ImageLayersLock() string { return filepath.Join(r.Images(), "layers.lock") }
+
+// ImagePulls holds one lock file per image that is being pulled.
+func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
+
+// Spool holds one directory per running image tool, for blobs on their way.
+func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
+
 // Volumes holds one directory per volume.
 func (r Roots) Volumes() string { return filepath.Join(r.Data, "volumes") }
 

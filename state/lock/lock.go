@@ -85,19 +85,24 @@ func same(f *os.File, path string) bool {
 // Claim takes the lasting claim on path, making the file where needed, or
 // fails at once with ErrBusy if another process has it.
 func Claim(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cannot claim: %w", err)
-	}
-	fl := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &fl); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return nil, fmt.Errorf("cannot claim %s: %w", path, ErrBusy)
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("cannot claim: %w", err)
 		}
-		return nil, fmt.Errorf("cannot claim %s: %w", path, err)
+		fl := unix.Flock_t{Type: unix.F_WRLCK}
+		if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &fl); err != nil {
+			f.Close()
+			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+				return nil, fmt.Errorf("cannot claim %s: %w", path, ErrBusy)
+			}
+			return nil, fmt.Errorf("cannot claim %s: %w", path, err)
+		}
+		if same(f, path) {
+			return &Lock{f}, nil
+		}
+		f.Close() // the last holder removed the file and died since we opened it
 	}
-	return &Lock{f}, nil
 }
 
 // Held reports whether some process has the claim on path. A missing file is

@@ -1,0 +1,59 @@
+# skiff: `sudo make run` shows it at work, `sudo make test` runs every test.
+export PATH := $(PATH):/usr/local/go/bin:/usr/lib/go/bin
+GO ?= go
+TAGS := seccomp,containers_image_openpgp,exclude_graphdriver_btrfs,netgo,osusergo,runc_nocriu,urfave_cli_no_docs
+export GOFLAGS := -trimpath -buildvcs=false -tags=$(TAGS)
+VERSION := $(shell sh tests/version.sh)
+BIN := runtime/program/bin
+SMALL = CGO_ENABLED=0 $(GO) build -ldflags '-s -w'
+STATIC := -s -w -X skiff/cmd.Version=$(VERSION) -linkmode external -extldflags -static
+PREFIX ?= /usr/local
+
+.PHONY: build prerequisites programs test test-root lint deps bench docs run clean install
+
+build: programs ## bin/skiff: one static file with the other programs in it
+	CGO_ENABLED=1 $(GO) build -ldflags '$(STATIC)' -o bin/skiff .
+
+programs: prerequisites
+	@mkdir -p $(BIN) bin
+	$(SMALL) -o $(BIN)/monitor ./runtime/monitor/main
+	$(SMALL) -o $(BIN)/imagetool ./rootfs/imagetool
+	$(SMALL) -o $(BIN)/init ./runtime/init
+	@cd $(BIN) && for f in monitor imagetool init; do sha256sum <$$f | cut -c1-64 >$$f.sha256; done
+	$(SMALL) -o bin/welcome ./rootfs/welcome/server
+	$(GO) run ./rootfs/welcome/mkimage -o rootfs/welcome/image/image.tar bin/welcome
+
+prerequisites: ## installs from the distribution what is missing, see the script
+	@tests/prerequisites.sh build
+
+test: build ## everything; as root, in under 15 minutes on two cores
+	@tests/prerequisites.sh test
+	tests/tiers.sh unit root systemd rootless
+
+test-root: build
+	@tests/prerequisites.sh test
+	tests/tiers.sh root
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)" || { echo 'gofmt these files'; exit 1; }
+	$(GO) vet ./...
+	$(GO) test ./tests/deps
+
+deps: ## what each program links
+	@$(GO) test -count=1 -v -run Ledger ./tests/deps | grep -v '^[=-]'
+
+bench: build ## paired runs against podman and runc
+	@tests/prerequisites.sh test
+	$(GO) run ./tests/bench -skiff bin/skiff
+
+docs: ## the documents agree with the code
+	$(GO) test ./tests/docs
+
+run: build
+	tests/demo.sh bin/skiff
+
+install: build
+	install -D -m 755 bin/skiff $(DESTDIR)$(PREFIX)/bin/skiff
+
+clean:
+	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out

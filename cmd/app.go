@@ -1,0 +1,133 @@
+// Package cmd speaks: it turns command lines into calls of libpod's Engine and
+// results into text and exit codes. One file per command, listed in root.go.
+//
+// Not here: what the words of Docker's flags mean (cmd/parse), how tables are
+// printed (cmd/format), and any decision about containers (libpod).
+package cmd
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"skiff/cmd/parse"
+	"skiff/libpod"
+	"skiff/libpod/settings"
+	"skiff/state"
+	"skiff/state/dirs"
+)
+
+// App is what a command may use of the world. A command's constructor keeps it
+// and touches nothing of it before its action runs.
+type App struct {
+	In  *os.File
+	Out io.Writer
+	Err io.Writer
+	// Engine opens the engine at the first call and gives the same one later.
+	Engine func() (*libpod.Engine, error)
+	Global Globals
+	// Docker says that skiff was called through a link named docker: names and
+	// documents are shown as Docker does.
+	Docker bool
+	// Name is the name that skiff was called by, for help and hints.
+	Name string
+	// Log prints messages for --log-level.
+	Log Logger
+}
+
+// Globals are the options before the command's name.
+type Globals struct {
+	Root, RunRoot, Config string
+	LogLevel              string
+	StorageDriver         string
+	StorageOpts           []string
+	CgroupManager         string
+	Runtime               string
+	RuntimeFlags          []string
+	Modules               []string
+}
+
+// openEngine gives App.Engine: it reads containers.conf and applies the global
+// options above it, once.
+func openEngine(app *App) func() (*libpod.Engine, error) {
+	var engine *libpod.Engine
+	return func() (*libpod.Engine, error) {
+		if engine != nil {
+			return engine, nil
+		}
+		set, err := loadSettings(app)
+		if err != nil {
+			return nil, err
+		}
+		opts, err := engineOptions(app.Global, set)
+		if err != nil {
+			return nil, err
+		}
+		engine, err = libpod.Open(opts, set)
+		return engine, err
+	}
+}
+
+func loadSettings(app *App) (settings.Settings, error) {
+	set, err := settings.Load(settings.Source{
+		Modules: app.Global.Modules, Lookup: os.LookupEnv, UID: os.Geteuid(),
+		Syntax: settings.Syntax{
+			Size: parse.Size, Ulimit: parse.Ulimit, Device: parse.Device, Pairs: parse.Pairs,
+			Capability: parse.Capability, IP: parse.IP,
+			Volume: func(s string) (state.Mount, error) { return parse.Volume(s, "/") },
+			Mount:  func(s string) (state.Mount, error) { return parse.MountSpec(s, "/") },
+			Env:    func(s string) ([]string, error) { return parse.Env(s, os.Environ()) },
+		},
+	})
+	for _, w := range set.Warnings {
+		app.Log.Warn(w)
+	}
+	if err != nil {
+		return set, err
+	}
+	for _, kv := range set.Engine.Env {
+		// What the user set beats what the file says.
+		if name, val, _ := strings.Cut(kv, "="); os.Getenv(name) == "" {
+			os.Setenv(name, val)
+		}
+	}
+	return set, nil
+}
+
+func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
+	def := dirs.Default(os.Getuid())
+	for _, d := range []struct {
+		dst *string
+		def string
+	}{{&g.Root, def.Data}, {&g.RunRoot, def.Run}} {
+		if *d.dst == "" {
+			*d.dst = d.def
+		}
+		abs, err := filepath.Abs(*d.dst)
+		if err != nil {
+			return libpod.Options{}, err
+		}
+		*d.dst = abs
+	}
+	switch g.CgroupManager {
+	case "", "cgroupfs", "systemd":
+	default:
+		return libpod.Options{}, usagef("invalid cgroup manager %q: want cgroupfs or systemd", g.CgroupManager)
+	}
+	switch g.StorageDriver {
+	case "", "overlay", "overlay2":
+	default:
+		return libpod.Options{}, usagef("invalid storage driver %q: want overlay", g.StorageDriver)
+	}
+	return libpod.Options{
+		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot},
+		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
+		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
+		Firewall: set.Network.FirewallDriver,
+	}, nil
+}
+
+// errUsage is the kind of error that the command line itself is.
+var errUsage = errors.New("usage")

@@ -1,0 +1,119 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/cmd/parse"
+	"skiff/libpod"
+)
+
+func newExec(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "exec",
+		Usage:     "Run a further command in a running container",
+		ArgsUsage: "CONTAINER COMMAND [ARG...]",
+		Description: `Runs a command beside the container's first process and ends with the
+command's exit status. What follows the container belongs to the command.
+
+Examples:
+skiff exec -it web sh
+skiff exec -u www-data -w /tmp web id`,
+		Flags: []cli.Flag{
+			toggle("Run in the background and print the session's ID", "detach", "d"),
+			text("Keys that leave the command running, such as ctrl-p,ctrl-q", "detach-keys"),
+			list("Environment variable, as NAME=VALUE, or NAME for the caller's value", "env", "e"),
+			list("File with one environment variable a line", "env-file"),
+			toggle("Attach standard input", "interactive", "i"),
+			toggle("Take the container made last", "latest", "l"),
+			toggle("Lift nearly every restriction", "privileged"),
+			toggle("Give the command a terminal", "tty", "t"),
+			text("User to run as, USER[:GROUP], names or numbers", "user", "u"),
+			text("Working directory in the container", "workdir", "w"),
+		},
+		Action: func(c *cli.Context) error { return execContainer(app, c) },
+	}
+}
+
+func execContainer(app *App, c *cli.Context) error {
+	req, err := execRequest(c)
+	if err != nil {
+		return err
+	}
+	keys := defaultDetachKeys
+	if c.IsSet("detach-keys") {
+		keys = c.String("detach-keys")
+	}
+	s, err := app.session(streams{req.Interactive, true, true}, req.TTY, false, keys)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	ref := c.Args().First()
+	if c.Bool("latest") {
+		ids, err := e.Select(libpod.Selection{Latest: true})
+		if err != nil {
+			return err
+		}
+		ref = ids[0]
+	}
+	if !req.Detach {
+		req.Attach = s.Options()
+	}
+	code, id, err := e.Exec(c.Context, ref, req)
+	if err != nil {
+		return err
+	}
+	if req.Detach {
+		fmt.Fprintln(app.Out, id)
+		return nil
+	}
+	return exitWith(code)
+}
+
+func execRequest(c *cli.Context) (libpod.ExecRequest, error) {
+	req := libpod.ExecRequest{
+		User: c.String("user"), TTY: c.Bool("tty"),
+		Interactive: c.Bool("interactive"), Detach: c.Bool("detach"), Privileged: c.Bool("privileged"),
+	}
+	req.Args = c.Args().Slice()
+	if !c.Bool("latest") {
+		if c.NArg() == 0 {
+			return req, usagef("exec requires the name or ID of a container")
+		}
+		req.Args = c.Args().Tail()
+	}
+	if len(req.Args) == 0 {
+		return req, usagef("you must provide a command to run")
+	}
+	if c.IsSet("workdir") {
+		dir, err := parse.Workdir(c.String("workdir"))
+		if err != nil {
+			return req, usage(err)
+		}
+		req.Cwd = dir
+	}
+	environ := os.Environ()
+	for _, path := range c.StringSlice("env-file") {
+		kv, err := readFile(path, func(r io.Reader) ([]string, error) { return parse.EnvFile(path, r, environ) })
+		if err != nil {
+			return req, usage(err)
+		}
+		req.Env = append(req.Env, kv...)
+	}
+	for _, s := range c.StringSlice("env") {
+		kv, err := parse.Env(s, environ)
+		if err != nil {
+			return req, usage(err)
+		}
+		req.Env = append(req.Env, kv...)
+	}
+	return req, nil
+}

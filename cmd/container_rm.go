@@ -1,0 +1,67 @@
+package cmd
+
+import (
+	"errors"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+	"skiff/state"
+)
+
+func newRm(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "rm",
+		Usage:     "Remove containers",
+		ArgsUsage: "CONTAINER [CONTAINER...]",
+		Description: `Removes containers that do not run, with everything that was written in them.
+Exit status 1: one of them does not exist; 2: one of them runs.
+
+Examples:
+skiff rm web
+skiff rm -af`,
+		Flags: append(selectFlags(true, true, true), timeFlag(),
+			toggle("Stop containers that run, and ignore those that do not exist", "force", "f"),
+			toggle("Remove their anonymous volumes too", "volumes", "v")),
+		Action: func(c *cli.Context) error { return removeContainers(app, c) },
+	}
+}
+
+func removeContainers(app *App, c *cli.Context) error {
+	opts := libpod.RemoveOptions{
+		Force: c.Bool("force"), Volumes: c.Bool("volumes"),
+		Time: timeout(c),
+	}
+	if opts.Time != nil && !opts.Force {
+		return usagef("--force option must be specified to use the --time option")
+	}
+	err := onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
+		err := e.Remove(c.Context, ref, opts)
+		if opts.Force && errors.Is(err, state.ErrNotFound) {
+			return nil
+		}
+		return err
+	})(c)
+	return removeStatus(err)
+}
+
+// removeStatus is rm's own exit status: 2 if all that went wrong is that
+// containers run, 1 if it is that they do not exist.
+func removeStatus(err error) error {
+	var many interface{ Unwrap() []error }
+	if !errors.As(err, &many) {
+		return err
+	}
+	code := 0
+	for _, e := range many.Unwrap() {
+		switch {
+		case errors.Is(e, state.ErrInUse):
+			code = max(code, exitRunning)
+		case errors.Is(e, state.ErrNotFound):
+			code = max(code, exitSome)
+		default:
+			code = exitEngine
+		}
+	}
+	return withCode(code, err)
+}

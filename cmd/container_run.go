@@ -1,0 +1,69 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+)
+
+func newRun(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "Run a command in a new container",
+		ArgsUsage: "IMAGE [COMMAND [ARG...]]",
+		Description: `Makes a container from an image, which is pulled if it is not there, and
+starts it. What follows the image belongs to the container.
+
+Examples:
+skiff run -d -p 8080:80 httpd
+skiff run -it --rm busybox
+skiff run --rm -m 64m -v ./data:/data:ro busybox ls /data`,
+		Flags: append(append(createFlags(), attachFlags()...),
+			toggle("Run in the background and print the container's ID", "detach", "d")),
+		Action: func(c *cli.Context) error { return runContainer(app, c) },
+	}
+}
+
+func runContainer(app *App, c *cli.Context) error {
+	req, err := createRequest(c)
+	if err != nil {
+		return err
+	}
+	detach := c.Bool("detach")
+	if detach && c.IsSet("attach") {
+		return usagef("the options --attach and --detach cannot be used together")
+	}
+	if err := reserveCIDFile(req.CIDFile); err != nil {
+		return err
+	}
+	p := &req.Config.Process
+	p.StdinOnce = p.OpenStdin && !detach
+	if p.Terminal && p.OpenStdin && !detach && !isTerminal(app.In) {
+		app.Log.Warn("the input device is not a TTY: --tty and --interactive may not behave as expected")
+	}
+	s, err := app.session(streams{p.AttachStdin && p.OpenStdin, p.AttachStdout, p.AttachStderr},
+		p.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	opts := libpod.RunOptions{Detach: detach}
+	if !detach {
+		opts.Attach = s.Options()
+	}
+	id, code, err := e.Run(c.Context, req, opts)
+	if err != nil {
+		return err
+	}
+	if detach {
+		fmt.Fprintln(app.Out, id)
+		return nil
+	}
+	return exitWith(code)
+}

@@ -1,0 +1,65 @@
+package cmd
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+)
+
+func newStart(app *App) *cli.Command {
+	flags := append(selectFlags(true, false, false, "f"), attachFlags()...)
+	return &cli.Command{
+		Name:      "start",
+		Usage:     "Start containers",
+		ArgsUsage: "CONTAINER [CONTAINER...]",
+		Description: `Starts containers that were made before. With --attach the command takes part
+in the container's streams and ends with its exit status.
+
+Examples:
+skiff start web
+skiff start -ai shell`,
+		Flags: append(flags,
+			toggle("Attach to the container's output", "attach", "a"),
+			toggle("Attach to the container's standard input", "interactive", "i")),
+		Action: func(c *cli.Context) error { return startContainers(app, c) },
+	}
+}
+
+func startContainers(app *App, c *cli.Context) error {
+	if c.Bool("all") && c.NArg() > 0 {
+		return usagef("either start all containers or the container(s) provided in the arguments")
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	list, err := targets(c, e)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("attach") && !c.Bool("interactive") {
+		return each(c, app, list, func(ref string) error {
+			_, err := e.Start(c.Context, ref, libpod.StartOptions{})
+			return err
+		})
+	}
+	if len(list) != 1 {
+		return usagef("you cannot start and attach multiple containers at once")
+	}
+	cfg, err := e.Config(list[0].ref)
+	if err != nil {
+		return err
+	}
+	in := c.Bool("interactive") && cfg.Process.OpenStdin
+	s, err := app.session(streams{in, true, true}, cfg.Process.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	opts := s.Options()
+	res, err := e.Start(c.Context, list[0].ref, libpod.StartOptions{Attach: &opts})
+	if err != nil {
+		return err
+	}
+	return exitWith(res.ExitCode)
+}

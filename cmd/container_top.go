@@ -1,0 +1,50 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+)
+
+func newTop(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "top",
+		Usage:     "Show the processes of a container",
+		ArgsUsage: "CONTAINER [PS OPTIONS]",
+		Description: `Lists the processes of a running container. The image needs no ps.
+
+Examples:
+skiff top web
+skiff top web -o pid,args`,
+		Flags: []cli.Flag{toggle("Take the container made last", "latest", "l")},
+		Action: func(c *cli.Context) error {
+			e, err := app.Engine()
+			if err != nil {
+				return err
+			}
+			ref, args := c.Args().First(), c.Args().Tail()
+			if c.Bool("latest") {
+				ids, err := e.Select(libpod.Selection{Latest: true})
+				if err != nil {
+					return err
+				}
+				ref, args = ids[0], c.Args().Slice()
+			} else if ref == "" {
+				return usagef("you must provide the name or ID of a running container")
+			}
+			rows, err := e.Top(c.Context, ref, args)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(app.Out, 12, 2, 2, ' ', 0)
+			for _, row := range rows {
+				fmt.Fprintln(w, strings.Join(row, "\t"))
+			}
+			return w.Flush()
+		},
+	}
+}

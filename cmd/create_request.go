@@ -1,0 +1,293 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/cmd/parse"
+	"skiff/libpod"
+	"skiff/state"
+)
+
+// maxProfile bounds a seccomp profile in bytes.
+const maxProfile = 1 << 20
+
+// form reads flags into a request. After the first error the rest is skipped,
+// so each step reads like the list of flags that it is.
+type form struct {
+	c   *cli.Context
+	req libpod.CreateRequest
+	cfg *state.Config
+	cwd string
+	err error
+}
+
+// createRequest is what the flags and words of run and create ask for.
+func createRequest(c *cli.Context) (libpod.CreateRequest, error) {
+	if err := atLeast(c, 1); err != nil {
+		return libpod.CreateRequest{}, err
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = "/"
+	}
+	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd}
+	f.req.Config = f.cfg
+	f.req.Image = c.Args().First()
+	for _, step := range []func(){
+		f.conflicts, f.image, f.identity, f.process, f.environment, f.network, f.names, f.memory, f.cpu,
+		f.blockIO, f.limits, f.mounts, f.security, f.namespaces, f.health, f.log,
+	} {
+		if step(); f.err != nil {
+			return libpod.CreateRequest{}, usage(f.err)
+		}
+	}
+	return f.req, nil
+}
+
+// usage marks err as a mistake in the command line, unless it is about a file.
+func usage(err error) error {
+	var u *usageError
+	if errors.As(err, &u) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return &usageError{msg: err.Error(), quiet: true}
+}
+
+// conflicts refuses options that cannot be set together.
+func (f *form) conflicts() {
+	c := f.c
+	for _, pair := range [...][2]string{
+		{"cpu-period", "cpus"}, {"cpu-quota", "cpus"},
+	} {
+		if c.IsSet(pair[0]) && c.IsSet(pair[1]) {
+			f.err = fmt.Errorf("--%s and --%s cannot be set together", pair[0], pair[1])
+			return
+		}
+	}
+	if c.Bool("no-healthcheck") {
+		for _, n := range []string{"health-cmd", "health-interval", "health-timeout", "health-start-period", "health-start-interval", "health-retries"} {
+			if c.IsSet(n) {
+				f.err = fmt.Errorf("--no-healthcheck and --%s cannot be set together", n)
+				return
+			}
+		}
+	}
+}
+
+// word reads a text flag that is set.
+func word[T any](f *form, name string, read func(string) (T, error), use func(T)) {
+	if f.err != nil || !f.c.IsSet(name) {
+		return
+	}
+	v, err := read(f.c.String(name))
+	if err != nil {
+		f.err = err
+		return
+	}
+	use(v)
+}
+
+// sized is word for a value whose error does not name the flag.
+func sized(f *form, name string, use func(int64)) {
+	word(f, name, func(s string) (int64, error) {
+		n, err := parse.Size(s)
+		if err != nil {
+			err = fmt.Errorf("invalid value for --%s: %w", name, err)
+		}
+		return n, err
+	}, use)
+}
+
+// words reads every value of a list flag.
+func values[T any](f *form, name string, read func(string) (T, error), use func(T)) {
+	for _, s := range f.c.StringSlice(name) {
+		if f.err != nil {
+			return
+		}
+		v, err := read(s)
+		if err != nil {
+			f.err = err
+			return
+		}
+		use(v)
+	}
+}
+
+// whole is word for a whole number within bounds.
+func whole(f *form, name string, lo, hi int64, use func(int64)) {
+	word(f, name, func(s string) (int64, error) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < lo || n > hi {
+			return 0, fmt.Errorf("invalid value %q for --%s: want a whole number from %d to %d", s, name, lo, hi)
+		}
+		return n, nil
+	}, use)
+}
+
+// number is whole for a flag of type int.
+func (f *form) number(name string, lo, hi int, use func(int)) {
+	if f.err != nil || !f.c.IsSet(name) {
+		return
+	}
+	n := f.c.Int(name)
+	if n < lo || n > hi {
+		f.err = fmt.Errorf("invalid value \"%d\" for --%s: want a whole number from %d to %d", n, name, lo, hi)
+		return
+	}
+	use(n)
+}
+
+func (f *form) image() {
+	c := f.c
+	f.req.Quiet, f.req.Authfile, f.req.CertDir = c.Bool("quiet"), c.String("authfile"), c.String("cert-dir")
+	f.req.Replace, f.req.CIDFile = c.Bool("replace"), c.String("cidfile")
+	if c.IsSet("tls-verify") {
+		v := c.Bool("tls-verify")
+		f.req.TLSVerify = &v
+	}
+	if f.req.Image == "" {
+		f.err = errors.New("the image's name is empty")
+		return
+	}
+	if f.req.Replace && !c.IsSet("name") {
+		f.err = errors.New("cannot replace a container: --replace needs --name")
+		return
+	}
+	if f.req.Authfile != "" {
+		if _, err := os.Stat(f.req.Authfile); err != nil {
+			f.err = fmt.Errorf("credential file is not accessible: %w", err)
+			return
+		}
+	}
+	word(f, "pull", parse.Pull, func(s string) { f.req.Pull = s })
+	word(f, "platform", parse.Platform, func(s string) { f.req.Platform = s })
+}
+
+func (f *form) identity() {
+	word(f, "name", parse.Name, func(s string) { f.cfg.Name = s })
+	var labels []string
+	values(f, "label-file", func(p string) ([]string, error) {
+		return readFile(p, func(r io.Reader) ([]string, error) { return parse.LabelFile(p, r) })
+	}, func(l []string) { labels = append(labels, l...) })
+	if f.err != nil {
+		return
+	}
+	if f.cfg.Labels, f.err = parse.Pairs("label", append(labels, f.c.StringSlice("label")...)); f.err != nil {
+		return
+	}
+	f.cfg.Annotations, f.err = parse.Pairs("annotation", f.c.StringSlice("annotation"))
+}
+
+func readFile[T any](path string, read func(io.Reader) (T, error)) (T, error) {
+	var none T
+	file, err := os.Open(path)
+	if err != nil {
+		return none, fmt.Errorf("cannot read %q: %w", path, errors.Unwrap(err))
+	}
+	defer file.Close()
+	return read(file)
+}
+
+func (f *form) process() {
+	c, p, given := f.c, &f.cfg.Process, &f.req.Explicit
+	p.Terminal, p.OpenStdin = c.Bool("tty"), c.Bool("interactive")
+	p.Cmd = c.Args().Tail()
+	p.Init, given.Init = c.Bool("init"), c.IsSet("init")
+	p.Groups = c.StringSlice("group-add")
+	f.cfg.AutoRemove = c.Bool("rm")
+	p.User, given.User = c.String("user"), c.IsSet("user")
+	if given.Entrypoint = c.IsSet("entrypoint"); given.Entrypoint {
+		p.Entrypoint = parse.Entrypoint(c.String("entrypoint"))
+	}
+	word(f, "workdir", parse.Workdir, func(s string) { p.Cwd, given.Workdir = s, true })
+	word(f, "stop-signal", parse.Signal, func(s syscall.Signal) { p.StopSignal, given.StopSignal = int(s), true })
+	f.number("stop-timeout", -1, 1<<31-1, func(n int) { p.StopTimeout = &n })
+	f.number("oom-score-adj", -1000, 1000, func(n int) { p.OOMScoreAdj = &n })
+	word(f, "restart", parse.Restart, func(r state.RestartPolicy) { f.cfg.Restart = r })
+	if f.err == nil && f.cfg.AutoRemove && f.cfg.Restart.Name != "" && f.cfg.Restart.Name != state.RestartNo {
+		f.err = errors.New("the options --rm and --restart cannot be used together")
+	}
+	f.attached()
+}
+
+// attached reads --attach: which streams the command takes part in.
+func (f *form) attached() {
+	p := &f.cfg.Process
+	values(f, "attach", parse.Stream, func(s string) {
+		switch s {
+		case "stdin":
+			p.AttachStdin = true
+		case "stdout":
+			p.AttachStdout = true
+		case "stderr":
+			p.AttachStderr = true
+		}
+	})
+	if f.c.IsSet("attach") {
+		return
+	}
+	detached := f.c.Bool("detach")
+	p.AttachStdin = p.OpenStdin && !detached
+	p.AttachStdout, p.AttachStderr = !detached, !detached
+}
+
+func (f *form) environment() {
+	c, given := f.c, &f.req.Explicit
+	environ := os.Environ()
+	if c.Bool("env-host") {
+		given.EnvHost = environ
+	}
+	given.UnsetEnv, given.UnsetEnvAll = c.StringSlice("unsetenv"), c.Bool("unsetenv-all")
+	env := &f.cfg.Process.Env
+	values(f, "env-file", func(p string) ([]string, error) {
+		return readFile(p, func(r io.Reader) ([]string, error) { return parse.EnvFile(p, r, environ) })
+	}, func(kv []string) { *env = append(*env, kv...) })
+	values(f, "env", func(s string) ([]string, error) { return parse.Env(s, environ) },
+		func(kv []string) { *env = append(*env, kv...) })
+}
+
+func (f *form) health() {
+	given := &f.req.Explicit
+	given.NoHealthcheck = f.c.Bool("no-healthcheck")
+	var h state.Healthcheck
+	set := false
+	word(f, "health-cmd", func(s string) ([]string, error) {
+		if s == "" {
+			return nil, errors.New("the health command is empty")
+		}
+		return parse.HealthCmd(s), nil
+	}, func(t []string) { h.Test, given.HealthCmd, set = t, true, true })
+	for _, d := range []struct {
+		name  string
+		dst   *duration
+		given *bool
+	}{
+		{"health-interval", &h.Interval, &given.HealthInterval},
+		{"health-timeout", &h.Timeout, &given.HealthTimeout},
+		{"health-start-period", &h.StartPeriod, &given.HealthStartPeriod},
+		{"health-start-interval", &h.StartInterval, &given.HealthStartInterval},
+	} {
+		word(f, d.name, func(s string) (duration, error) { return parse.Duration("--"+d.name, s) },
+			func(v duration) { *d.dst, *d.given, set = v, true, true })
+	}
+	f.number("health-retries", 0, 1<<31-1, func(n int) { h.Retries, given.HealthRetries, set = n, true, true })
+	if set {
+		f.cfg.Healthcheck = &h
+	}
+}
+
+func (f *form) log() {
+	f.req.Explicit.LogDriver = f.c.IsSet("log-driver")
+	if f.cfg.Log, f.err = parse.LogDriver(f.c.String("log-driver"), f.c.StringSlice("log-opt")); f.err == nil &&
+		f.req.Explicit.LogDriver && f.c.String("log-driver") == "" {
+		f.err = errors.New("the log driver's name is empty")
+	}
+}

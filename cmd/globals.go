@@ -1,0 +1,108 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// globalFlags are the options that stand before the command.
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "cgroup-manager", Usage: "Cgroup manager to use: cgroupfs or systemd"},
+		&cli.StringFlag{Name: "config", Usage: "Directory of the client's config.json with registry logins"},
+		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
+		&cli.StringFlag{Name: "log-level", Aliases: []string{"l"}, Usage: "Print messages at this level and above: trace, debug, info, warn, error, fatal, panic (default \"warn\")"},
+		&cli.StringSliceFlag{Name: "module", Usage: "Load a containers.conf module"},
+		&cli.BoolFlag{Name: "noout", Usage: "Print nothing to standard output"},
+		&cli.StringFlag{Name: "out", Usage: "Write standard output to a file"},
+		&cli.StringFlag{Name: "root", Usage: "Directory of everything that is kept"},
+		&cli.StringFlag{Name: "runroot", Usage: "Directory of everything that holds until the next boot"},
+		&cli.StringFlag{Name: "runtime", Usage: "Path of an OCI runtime to use instead of skiff's own"},
+		&cli.StringSliceFlag{Name: "runtime-flag", Usage: "Option for the OCI runtime"},
+		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver (overlay)"},
+		&cli.StringSliceFlag{Name: "storage-opt", Usage: "Option for the storage driver"},
+		&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "Print the version and exit"},
+	}
+}
+
+// globals reads the options before the command into app and gives the words
+// from the command on; nil where all is done already.
+func globals(app *App, args []string) (*words, error) {
+	if len(args) == 0 {
+		return &words{}, nil
+	}
+	w, err := canonical(globalFlags(), args[1:], false)
+	if err != nil {
+		return nil, withCommand(err, app.Name)
+	}
+	var version bool
+	done := &cli.App{
+		Name: app.Name, Flags: globalFlags(), HideHelp: true, HideVersion: true,
+		DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
+		Action: func(c *cli.Context) error {
+			version = c.Bool("version")
+			return takeGlobals(app, c)
+		},
+	}
+	if len(w.options) > 0 {
+		if err := done.Run(append([]string{app.Name}, w.options...)); err != nil {
+			return nil, err
+		}
+	} else {
+		app.Log = Logger{w: app.Err, level: levelWarn}
+	}
+	if version && !w.help {
+		w.rest = []string{"version"}
+		fmt.Fprintf(app.Out, "%s version %s\n", app.Name, Version)
+		return nil, nil
+	}
+	return &w, nil
+}
+
+func takeGlobals(app *App, c *cli.Context) error {
+	g := &app.Global
+	g.Root, g.RunRoot, g.Config = c.String("root"), c.String("runroot"), c.String("config")
+	g.StorageDriver, g.StorageOpts = c.String("storage-driver"), c.StringSlice("storage-opt")
+	g.CgroupManager, g.Runtime = c.String("cgroup-manager"), c.String("runtime")
+	g.RuntimeFlags, g.Modules = c.StringSlice("runtime-flag"), c.StringSlice("module")
+	g.LogLevel = c.String("log-level")
+	if c.Bool("debug") {
+		if c.IsSet("log-level") {
+			return withCode(exitSome, fmt.Errorf("Setting --log-level and --debug is not allowed"))
+		}
+		g.LogLevel = "debug"
+	}
+	level := parseLevel(g.LogLevel)
+	if level < 0 {
+		return withCode(exitSome, fmt.Errorf("Log Level %q is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic", g.LogLevel))
+	}
+	app.Log = Logger{w: app.Err, level: level}
+	if g.Config != "" {
+		os.Setenv("DOCKER_CONFIG", g.Config)
+	}
+	for _, l := range []func(string){app.Log.Info, app.Log.Debug, app.Log.Trace} {
+		l(fmt.Sprintf("%s version %s, arguments %q", app.Name, Version, os.Args[min(1, len(os.Args)):]))
+	}
+	return redirect(app, c.String("out"), c.Bool("noout"))
+}
+
+// redirect sends standard output elsewhere. Podman: --out, --noout.
+func redirect(app *App, out string, none bool) error {
+	if none {
+		if out != "" {
+			return usagef("--out and --noout cannot be used together")
+		}
+		out = os.DevNull
+	}
+	if out == "" {
+		return nil
+	}
+	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return fmt.Errorf("cannot write output to %q: %v", out, err)
+	}
+	app.Out = f
+	return nil
+}

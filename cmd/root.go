@@ -1,0 +1,215 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// command is one line of the list of commands.
+type command struct {
+	// name is what the help shows, such as "run" or "image tag".
+	name string
+	// aliases are other ways to say it, with a space between group and verb.
+	aliases []string
+	// new makes the command. Only the invoked command's is called, but for help.
+	new func(*App) *cli.Command
+	// verbatim: everything after the first word that is no option belongs to the
+	// container, as for run.
+	verbatim bool
+}
+
+// commands is the one list of commands.
+func commands() []command {
+	return []command{
+		// Containers.
+		{name: "attach", aliases: []string{"container attach"}, new: newAttach},
+		{name: "create", aliases: []string{"container create"}, new: newCreate, verbatim: true},
+		{name: "exec", aliases: []string{"container exec"}, new: newExec, verbatim: true},
+		{name: "kill", aliases: []string{"container kill"}, new: newKill},
+		{name: "logs", aliases: []string{"container logs"}, new: newLogs},
+		{name: "pause", aliases: []string{"container pause"}, new: newPause},
+		{name: "rename", aliases: []string{"container rename"}, new: newRename},
+		{name: "restart", aliases: []string{"container restart"}, new: newRestart},
+		{name: "rm", aliases: []string{"container rm", "container remove"}, new: newRm},
+		{name: "run", aliases: []string{"container run"}, new: newRun, verbatim: true},
+		{name: "start", aliases: []string{"container start"}, new: newStart},
+		{name: "stop", aliases: []string{"container stop"}, new: newStop},
+		{name: "top", aliases: []string{"container top"}, new: newTop, verbatim: true},
+		{name: "unpause", aliases: []string{"container unpause"}, new: newUnpause},
+		{name: "wait", aliases: []string{"container wait"}, new: newWait},
+		// Images.
+		// Networks.
+		// Volumes.
+		// System.
+	}
+}
+
+// groups are the words that only stand before a verb.
+func groups() [][2]string {
+	return [][2]string{
+		{"container", "Manage containers"},
+		{"image", "Manage images"},
+		{"network", "Manage networks"},
+		{"system", "Manage skiff"},
+		{"volume", "Manage volumes"},
+	}
+}
+
+// Main runs one command line, args[0] being the name that skiff was called by,
+// and gives the exit code.
+func Main(args []string) int {
+	app := &App{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Name: "skiff"}
+	if len(args) > 0 && filepath.Base(args[0]) == "docker" {
+		app.Docker, app.Name = true, "docker"
+	}
+	app.Engine = openEngine(app)
+	return run(app, args)
+}
+
+// run is Main with everything it uses of the world in app.
+func run(app *App, args []string) int {
+	err := dispatch(app, args)
+	report(app, err)
+	app.Log.Debug("Shutting down engines")
+	return exitCode(err)
+}
+
+func dispatch(app *App, args []string) error {
+	w, err := globals(app, args)
+	if err != nil || w == nil {
+		return err
+	}
+	if w.help || len(w.rest) == 0 {
+		return rootHelp(app)
+	}
+	if w.rest[0] == "help" {
+		return helpFor(app, w.rest[1:])
+	}
+	c, path, rest, err := lookup(app, w.rest)
+	if err != nil {
+		return err
+	}
+	if c == nil { // a group alone
+		return groupHelp(app, path, rest)
+	}
+	return invoke(app, c, path, rest)
+}
+
+// lookup finds the command that the words begin with. Where they name a group
+// only, c is nil and path its name.
+func lookup(app *App, words []string) (c *command, path string, rest []string, err error) {
+	list := commands()
+	find := func(name string) *command {
+		for i := range list {
+			for _, n := range append([]string{list[i].name}, list[i].aliases...) {
+				if n == name {
+					return &list[i]
+				}
+			}
+		}
+		return nil
+	}
+	if c = find(words[0]); c != nil {
+		return c, words[0], words[1:], nil
+	}
+	if strings.HasPrefix(words[0], "-") {
+		return nil, "", nil, usagef("unknown flag: %s", words[0])
+	}
+	for _, g := range groups() {
+		if g[0] != words[0] {
+			continue
+		}
+		if len(words) == 1 || strings.HasPrefix(words[1], "-") {
+			return nil, words[0], words[1:], nil
+		}
+		if c = find(words[0] + " " + words[1]); c != nil {
+			return c, words[0] + " " + words[1], words[2:], nil
+		}
+		return nil, "", nil, unknown(app, words[0], words[1])
+	}
+	return nil, "", nil, unknown(app, "", words[0])
+}
+
+// unknown is the error for a word that is no command, with the nearest one that
+// is.
+func unknown(app *App, group, word string) error {
+	typed := strings.TrimSpace(group + " " + word)
+	var near []string
+	for _, c := range commands() {
+		for _, n := range append([]string{c.name}, c.aliases...) {
+			prefix, verb, two := strings.Cut(n, " ")
+			if !two {
+				prefix, verb = "", n
+			}
+			if prefix == group && distance(verb, word) <= 1+len(word)/4 {
+				near = append(near, "'"+app.Name+" "+n+"'")
+			}
+		}
+	}
+	msg := fmt.Sprintf("unrecognized command `%s %s`", app.Name, typed)
+	if len(near) > 0 {
+		return fmt.Errorf("%s, did you mean %s?", msg, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%s, try '%s --help'", msg, strings.TrimSpace(app.Name+" "+group))
+}
+
+// distance is how many letters one has to change, add or take away to make b
+// out of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, diag+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// invoke makes the one command and lets urfave/cli run it.
+func invoke(app *App, c *command, path string, args []string) error {
+	made := c.new(app)
+	full := app.Name + " " + path
+	w, err := canonical(made.Flags, args, !c.verbatim)
+	if err != nil {
+		return withCommand(err, full)
+	}
+	if w.help {
+		return commandHelp(app, c, made, path)
+	}
+	made.Name = path
+	made.Aliases = nil
+	made.HideHelp = true
+	made.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
+	root := &cli.App{
+		Name: app.Name, Commands: []*cli.Command{made},
+		HideHelp: true, HideVersion: true,
+		DisableSliceFlagSeparator: true,
+		Writer:                    app.Out, ErrWriter: app.Err,
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+	return withCommand(root.Run(append([]string{app.Name, path}, w.all()...)), full)
+}
+
+// withCommand tells a usage error whose help to point to.
+func withCommand(err error, command string) error {
+	var u *usageError
+	if errors.As(err, &u) && u.command == "" {
+		u.command = command
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+// Package libpod decides: each verb of the engine is a method of Engine in a
+// file of its own, which says in which order things happen, which locks are held
+// meanwhile, and what is undone when a step fails. How things are done is the
+// business of runtime, rootfs and netsetup.
+package libpod
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"skiff/libpod/settings"
+	"skiff/netsetup"
+	"skiff/rootfs/layer"
+	"skiff/rootfs/volume"
+	"skiff/runtime/rootless"
+	"skiff/state"
+	"skiff/state/dirs"
+)
+
+// InternalCommand is the first argument of the commands that skiff gives only
+// to itself: the engine's Options as JSON, a name and an id follow.
+const InternalCommand = "@internal"
+
+// Names of the internal commands.
+const (
+	InternalStart    = "start-stage"
+	InternalExec     = "exec-stage"
+	InternalTeardown = "teardown"
+	InternalRemove   = "remove"
+)
+
+// Options are the command line's global options in so far as they matter to
+// the engine. They travel to the stages as JSON.
+type Options struct {
+	Roots          dirs.Roots `json:"roots"`
+	CgroupManager  string     `json:"cgroupManager,omitempty"`
+	Runtime        string     `json:"runtime,omitempty"`
+	StorageDriver  string     `json:"storageDriver,omitempty"`
+	StorageOptions []string   `json:"storageOptions,omitempty"`
+	LogLevel       string     `json:"logLevel,omitempty"`
+	// Firewall is "", nftables, iptables or none.
+	Firewall string `json:"firewall,omitempty"`
+}
+
+// Engine does what the commands ask. It holds no state of its own: everything
+// is read from the records when it is needed.
+type Engine struct {
+	Roots    dirs.Roots
+	Store    *state.Store
+	Images   layer.Images
+	Volumes  volume.Volumes
+	Settings settings.Settings
+	Global   Options
+	// Warn is told, in one line each, what is done without; may be nil.
+	Warn func(line string)
+}
+
+// Open makes an engine for one pair of roots. It reads nothing but the boot id.
+func Open(opt Options, s settings.Settings) (*Engine, error) {
+	store, err := state.Open(opt.Roots)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{
+		Roots:    opt.Roots,
+		Store:    store,
+		Images:   layer.Images{Roots: opt.Roots},
+		Volumes:  volume.Volumes{Roots: opt.Roots},
+		Settings: s,
+		Global:   opt,
+	}, nil
+}
+
+// Networks is the network manager for this engine's roots.
+func (e *Engine) Networks() *netsetup.Manager {
+	return &netsetup.Manager{Roots: e.Roots, Firewall: e.Global.Firewall, Suffix: Suffix(e.Roots)}
+}
+
+// Suffix tells what belongs to these roots from what belongs to others where
+// names are shared by the whole machine (links, tables, cgroups): empty for the
+// default roots, a short hash of the data root for others.
+func Suffix(r dirs.Roots) string {
+	if r.Data == dirs.Default(0).Data {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(r.Data))
+	return hex.EncodeToString(sum[:4])
+}
+
+// CgroupPrefix names the parent of the containers' cgroups.
+func CgroupPrefix(r dirs.Roots) string {
+	if suffix := Suffix(r); suffix != "" {
+		return "skiff-" + suffix
+	}
+	return "skiff"
+}
+
+// Rootless reports whether the engine acts for an ordinary user, whose
+// containers live in a user namespace that the engine itself is not in.
+func (e *Engine) Rootless() bool { return rootless.Needed() }
+
+// command is the argument vector with which this program calls itself.
+func (e *Engine) command() ([]string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find skiff's own program file: %w", err)
+	}
+	opt, err := json.Marshal(e.Global)
+	if err != nil {
+		return nil, err
+	}
+	return []string{exe, InternalCommand, string(opt)}, nil
+}

@@ -1,0 +1,224 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/libpod/account"
+	"skiff/libpod/resolve"
+	"skiff/rootfs/safepath"
+	"skiff/runtime/monitorclient"
+	"skiff/runtime/sandbox"
+	"skiff/runtime/spec"
+	"skiff/runtime/wire"
+	"skiff/state"
+	"skiff/state/process"
+)
+
+// ExecRequest is a further program to run in a container. It travels to the
+// exec stage as JSON.
+type ExecRequest struct {
+	Args []string `json:"args"`
+	// Env are NAME=value, added to the container's own.
+	Env         []string `json:"env,omitempty"`
+	Cwd         string   `json:"cwd,omitempty"`
+	User        string   `json:"user,omitempty"`
+	TTY         bool     `json:"tty,omitempty"`
+	Interactive bool     `json:"interactive,omitempty"`
+	Privileged  bool     `json:"privileged,omitempty"`
+	Detach      bool     `json:"-"`
+	// Attach are the user's streams; not looked at with Detach.
+	Attach AttachOptions `json:"-"`
+}
+
+// ExecOptions completes a request with what the running container says.
+func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (sandbox.ExecOptions, error) {
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return sandbox.ExecOptions{}, err
+	}
+	root, err := safepath.OpenRoot(box.Root())
+	if err != nil {
+		return sandbox.ExecOptions{}, fmt.Errorf("cannot look into container %s: %w", id, err)
+	}
+	defer root.Close()
+	who, groups := req.User, []string(nil)
+	if who == "" {
+		who, groups = cfg.Process.User, cfg.Process.Groups
+	}
+	user, err := account.Resolve(root, who, groups)
+	if err != nil {
+		return sandbox.ExecOptions{}, err
+	}
+	o := sandbox.ExecOptions{
+		Args: req.Args,
+		Env:  spec.Environment(mergeEnv(cfg.Process.Env, req.Env), cfg.Hostname, user.Home, req.TTY),
+		Cwd:  req.Cwd,
+		User: user,
+	}
+	if o.Cwd == "" {
+		o.Cwd = cfg.Process.Cwd
+	}
+	if req.Privileged {
+		o.Capabilities, err = spec.Capabilities(nil, nil, true)
+	}
+	return o, err
+}
+
+// mergeEnv sets the variables of add in base, keeping the order.
+func mergeEnv(base, add []string) []string {
+	out := slices.Clone(base)
+	for _, kv := range add {
+		name, _, _ := strings.Cut(kv, "=")
+		i := slices.IndexFunc(out, func(o string) bool { return strings.HasPrefix(o, name+"=") })
+		if i < 0 {
+			out = append(out, kv)
+		} else {
+			out[i] = kv
+		}
+	}
+	return out
+}
+
+// Exec runs a program in a running container and gives its exit status; with
+// Detach it gives 0 as soon as the program has begun.
+//
+// session names a detached program's session, for the user to see.
+func (e *Engine) Exec(ctx context.Context, ref string, req ExecRequest) (exit int, session string, err error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return 125, "", err
+	}
+	exit, err = e.exec(ctx, id, req, req.Attach)
+	if err == nil && req.Detach {
+		session = resolve.ID()
+	}
+	return exit, session, err
+}
+
+func (e *Engine) exec(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+	st, err := e.status(ctx, id)
+	if err != nil {
+		return 125, err
+	}
+	if st.Phase == state.Paused {
+		return 125, fmt.Errorf("cannot exec in container %s: it is paused, unpause it first", id)
+	}
+	if st.Phase != state.Running {
+		return 125, fmt.Errorf("cannot exec in container %s: can only create exec sessions on running containers: container state improper", id)
+	}
+	if req.Detach || e.Rootless() {
+		return e.execByMonitor(ctx, id, req, s)
+	}
+	return e.execHere(ctx, id, req, s)
+}
+
+// execByMonitor has the container's monitor run the program: for one that
+// nobody waits for, and for users who are not root outside.
+func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return 125, err
+	}
+	conn, err := monitorclient.Dial(e.Roots.Container(id))
+	if err != nil {
+		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
+	}
+	x := wire.Exec{Spec: data, Terminal: req.TTY, Size: s.Size, Detach: req.Detach, OpenStdin: req.Interactive}
+	if !req.Detach {
+		x.Attach = streams(s)
+	}
+	session, err := conn.Exec(x)
+	if err != nil {
+		return startCode(err), err
+	}
+	if req.Detach {
+		session.Close()
+		return 0, nil
+	}
+	return e.follow(ctx, session, s, session.Status())
+}
+
+// execHere enters the container from this process.
+func (e *Engine) execHere(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
+	if err != nil {
+		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
+	}
+	o, err := e.ExecOptions(box, id, req)
+	if err != nil {
+		return 125, err
+	}
+	local, err := newExecStreams(&o, req, s)
+	if err != nil {
+		return 125, err
+	}
+	defer local.close()
+	p, err := box.Exec(o)
+	local.started()
+	if err != nil {
+		return execCode(err), err
+	}
+	target := state.Status{Pid: p.Pid(), PidStart: p.PidStart()}
+	if s.Begin != nil {
+		if err := s.Begin(); err != nil {
+			process.Signal(target.Pid, target.PidStart, unix.SIGKILL)
+			return 125, err
+		}
+	}
+	left := local.copy(s)
+	exited := make(chan execEnd, 1)
+	go func() {
+		code, err := p.Wait()
+		exited <- execEnd{code, err}
+	}()
+	for {
+		select {
+		case end := <-exited:
+			local.drain()
+			return end.code, end.err
+		case err := <-left:
+			if err != nil {
+				return 0, err
+			}
+		case size := <-s.Sizes:
+			local.resize(size)
+		case sig := <-s.Signals:
+			signal(target, unix.Signal(sig))
+		case <-ctx.Done():
+			process.Signal(target.Pid, target.PidStart, unix.SIGKILL)
+			return 125, ctx.Err()
+		}
+	}
+}
+
+type execEnd struct {
+	code int
+	err  error
+}
+
+func execCode(err error) int {
+	switch {
+	case errors.Is(err, sandbox.ErrNotExecutable):
+		return 126
+	case errors.Is(err, sandbox.ErrNotFound):
+		return 127
+	}
+	return 125
+}
+
+// closeAll closes what is not nil.
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package inspect
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"skiff/state"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// HostConfig is the part of a container's document that says what of the host
+// it uses: Docker's keys, and those that Podman adds.
+type HostConfig struct {
+	Binds                []string
+	CgroupManager        string `json:",omitempty"`
+	CgroupMode           string
+	CgroupnsMode         string
+	ContainerIDFile      string
+	LogConfig            LogConfig
+	NetworkMode          string
+	PortBindings         map[string][]HostPort
+	RestartPolicy        RestartPolicy
+	AutoRemove           bool
+	AutoRemoveImage      bool
+	Annotations          map[string]string
+	VolumeDriver         string
+	VolumesFrom          []string
+	CapAdd               []string
+	CapDrop              []string
+	Dns                  []string
+	DnsOptions           []string
+	DnsSearch            []string
+	ExtraHosts           []string
+	GroupAdd             []string
+	IpcMode              string
+	Cgroup               string
+	Cgroups              string
+	Links                []string
+	OomScoreAdj          int
+	PidMode              string
+	Privileged           bool
+	PublishAllPorts      bool
+	ReadonlyRootfs       bool
+	SecurityOpt          []string
+	Sysctls              map[string]string `json:",omitempty"`
+	Tmpfs                map[string]string
+	UTSMode              string
+	UsernsMode           string
+	ShmSize              int64
+	Runtime              string
+	ConsoleSize          []uint
+	Isolation            string
+	CpuShares            uint64
+	Memory               int64
+	NanoCpus             int64
+	CgroupParent         string
+	BlkioWeight          uint16
+	BlkioWeightDevice    []WeightDevice
+	BlkioDeviceReadBps   []ThrottleDevice
+	BlkioDeviceWriteBps  []ThrottleDevice
+	BlkioDeviceReadIOps  []ThrottleDevice
+	BlkioDeviceWriteIOps []ThrottleDevice
+	CpuPeriod            uint64
+	CpuQuota             int64
+	CpuRealtimePeriod    uint64
+	CpuRealtimeRuntime   int64
+	CpusetCpus           string
+	CpusetMems           string
+	Devices              []Device
+	DiskQuota            uint64
+	KernelMemory         int64
+	MemoryReservation    int64
+	MemorySwap           int64
+	MemorySwappiness     *int64
+	OomKillDisable       bool
+	Init                 bool `json:",omitempty"`
+	PidsLimit            int64
+	Ulimits              []Ulimit
+	CpuCount             uint64
+	CpuPercent           uint64
+	IOMaximumIOps        uint64
+	IOMaximumBandwidth   uint64
+	CgroupConf           map[string]string
+	MaskedPaths          []string `json:",omitempty"`
+	ReadonlyPaths        []string `json:",omitempty"`
+}
+
+// Parts of HostConfig.
+type (
+	// LogConfig says where the output is kept.
+	LogConfig struct {
+		Type   string
+		Config map[string]string
+		Path   string `json:",omitempty"`
+		Tag    string `json:",omitempty"`
+		Size   string `json:",omitempty"`
+	}
+	// RestartPolicy is Docker's --restart.
+	RestartPolicy struct {
+		Name              string
+		MaximumRetryCount int
+	}
+	// HostPort is one end of a published port on the host.
+	HostPort struct {
+		HostIp   string
+		HostPort string
+	}
+	// WeightDevice is the block I/O weight on a device.
+	WeightDevice struct {
+		Path   string
+		Weight uint16
+	}
+	// ThrottleDevice is a limit on a device, per second.
+	ThrottleDevice struct {
+		Path string
+		Rate uint64
+	}
+	// Device is a device node given to the container.
+	Device struct {
+		PathOnHost        string
+		PathInContainer   string
+		CgroupPermissions string
+	}
+	// Ulimit is a resource limit.
+	Ulimit struct {
+		Name       string
+		Soft, Hard int64
+	}
+)
+
+func hostConfig(c Container) *HostConfig {
+	cfg, res := c.Config, c.Config.Resources
+	h := &HostConfig{
+		Binds:         binds(cfg.Mounts),
+		CgroupManager: cfg.CgroupManager, CgroupParent: cfg.CgroupParent, Cgroups: "default",
+		CgroupMode: namespaceMode(cfg.Namespaces.Cgroup), CgroupnsMode: namespaceMode(cfg.Namespaces.Cgroup),
+		ContainerIDFile: cfg.CIDFile, LogConfig: logConfig(cfg.Log),
+		NetworkMode: networkMode(cfg), PortBindings: portBindings(cfg.Network.Ports),
+		RestartPolicy: restartPolicy(cfg.Restart), AutoRemove: cfg.AutoRemove,
+		Annotations: nonNil(cfg.Annotations), VolumesFrom: nil,
+		CapAdd: list(cfg.Security.CapAdd), CapDrop: list(cfg.Security.CapDrop),
+		Dns: list(cfg.Network.DNS), DnsOptions: list(cfg.Network.DNSOptions), DnsSearch: list(cfg.Network.DNSSearch),
+		ExtraHosts: list(cfg.Network.ExtraHosts), GroupAdd: list(cfg.Process.Groups),
+		IpcMode: ipcMode(cfg.Namespaces.Ipc), PidMode: namespaceMode(cfg.Namespaces.Pid),
+		UTSMode: namespaceMode(cfg.Namespaces.Uts), UsernsMode: usernsMode(cfg.Namespaces.User),
+		Links: []string{}, Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
+		ReadonlyRootfs: cfg.ReadOnly, SecurityOpt: list(cfg.Security.Options),
+		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
+		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: map[string]string{},
+		MaskedPaths: cfg.Security.Mask,
+	}
+	if cfg.Process.OOMScoreAdj != nil {
+		h.OomScoreAdj = *cfg.Process.OOMScoreAdj
+	}
+	limits(h, res)
+	for _, d := range cfg.Devices {
+		h.Devices = append(h.Devices, Device{d.Host, d.Container, d.Permissions})
+	}
+	for _, u := range cfg.Ulimits {
+		h.Ulimits = append(h.Ulimits, Ulimit(u))
+	}
+	h.Devices, h.Ulimits = list(h.Devices), list(h.Ulimits)
+	return h
+}
+
+func limits(h *HostConfig, res state.Resources) {
+	h.CpuShares, h.NanoCpus = res.CPUShares, res.NanoCPUs
+	h.CpuPeriod, h.CpuQuota = res.CPUPeriod, res.CPUQuota
+	h.CpuRealtimePeriod, h.CpuRealtimeRuntime = res.CPURealtimePeriod, res.CPURealtimeRuntime
+	h.CpusetCpus, h.CpusetMems = res.CpusetCpus, res.CpusetMems
+	h.Memory, h.MemorySwap, h.MemoryReservation = res.Memory, res.MemorySwap, res.MemoryReservation
+	h.MemorySwappiness, h.OomKillDisable = res.MemorySwappiness, res.OOMKillDisable
+	h.PidsLimit, h.BlkioWeight = res.PidsLimit, res.BlkioWeight
+	h.BlkioWeightDevice = []WeightDevice{}
+	for _, d := range res.BlkioWeightDevice {
+		h.BlkioWeightDevice = append(h.BlkioWeightDevice, WeightDevice(d))
+	}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = throttles(res.DeviceReadBps), throttles(res.DeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(res.DeviceReadIOps), throttles(res.DeviceWriteIOps)
+}
+
+func throttles(devices []state.ThrottleDevice) []ThrottleDevice {
+	out := make([]ThrottleDevice, 0, len(devices))
+	for _, d := range devices {
+		out = append(out, ThrottleDevice(d))
+	}
+	return out
+}
+
+// list makes an empty list of none: programs that read documents expect [].
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func logConfig(l state.LogConfig) LogConfig {
+	out := LogConfig{Type: l.Driver, Config: nonNil(l.Options), Path: l.Path, Tag: l.Tag}
+	if l.MaxSize > 0 {
+		out.Size = strconv.FormatInt(l.MaxSize, 10) + "B"
+	}
+	return out
+}
+
+func restartPolicy(r state.RestartPolicy) RestartPolicy {
+	if r.Name == "" {
+		r.Name = state.RestartNo
+	}
+	return RestartPolicy{r.Name, r.MaxRetries}
+}
+
+func namespaceMode(s string) string {
+	if s == "" {
+		return "private"
+	}
+	return s
+}
+
+func ipcMode(s string) string {
+	if s == "" || s == "private" {
+		return "private"
+	}
+	return s
+}
+
+func usernsMode(s string) string {
+	if s == "private" {
+		return ""
+	}
+	return s
+}
+
+func runtimeName(cfg *state.Config) string {
+	if cfg.Runtime == "" {
+		return "skiff"
+	}
+	return cfg.Runtime
+}
+
+func networkMode(cfg *state.Config) string {
+	if cfg.Network.Mode == state.ModeBridge && len(cfg.Network.Endpoints) > 0 {
+		return cfg.Network.Endpoints[0].Network
+	}
+	return cfg.Network.Mode
+}
+
+// binds are the mounts as -v would give them.
+func binds(mounts []state.Mount) []string {
+	out := []string{}
+	for _, m := range mounts {
+		if m.Type != state.MountBind && m.Type != state.MountVolume {
+			continue
+		}
+		out = append(out, m.Source+":"+m.Target+":"+strings.Join(mountOptions(m), ","))
+	}
+	return out
+}
+
+func mountOptions(m state.Mount) []string {
+	opts := []string{"rw"}
+	if m.ReadOnly {
+		opts[0] = "ro"
+	}
+	if m.Propagation != "" {
+		opts = append(opts, m.Propagation)
+	} else if m.Type != state.MountTmpfs {
+		opts = append(opts, "rprivate")
+	}
+	opts = append(opts, m.Options...)
+	if m.Type == state.MountBind && !m.NonRecursive {
+		opts = append(opts, "rbind")
+	}
+	return slices.Compact(opts)
+}
+
+func tmpfs(mounts []state.Mount) map[string]string {
+	out := map[string]string{}
+	for _, m := range mounts {
+		if m.Type == state.MountTmpfs {
+			out[m.Target] = strings.Join(mountOptions(m), ",")
+		}
+	}
+	return out
+}

@@ -1,0 +1,191 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"skiff/runtime/monitorclient"
+	"skiff/runtime/program"
+	"skiff/runtime/rootless"
+	"skiff/runtime/wire"
+	"skiff/state"
+	"skiff/state/jsonfile"
+	"skiff/state/lock"
+)
+
+// ErrRunning means that something cannot be done to a container that runs.
+var ErrRunning = errors.New("container is running")
+
+// monitorGrace is how long a start waits for the monitor of the run before to
+// finish its last steps.
+const monitorGrace = 20 * time.Second
+
+// launchOptions say how a container's streams begin.
+type launchOptions struct {
+	attach *wire.Attach
+	size   wire.Size
+	// stdio, when set, are handed to the container as they are.
+	stdio *[3]*os.File
+}
+
+// launch starts a container: it holds the container's lock until the monitor
+// says that the user's program begins. ErrRunning if it runs already.
+func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*monitorclient.Session, error) {
+	l, err := e.lockIdle(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Release()
+	live, err := e.Store.Status(id)
+	if err != nil {
+		return nil, err
+	}
+	if live.Lost {
+		if err := e.repairLocked(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return nil, err
+	}
+	c := e.Roots.Container(id)
+	if err := os.MkdirAll(c.Run, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the run directory: %w", err)
+	}
+	if err := e.desire(cfg, state.DesiredRunning); err != nil {
+		return nil, err
+	}
+	session, err := e.startMonitor(ctx, cfg, opt)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", cfg.Name, err)
+	}
+	return session, nil
+}
+
+// lockIdle takes the lock of a container that has no monitor, waiting for one
+// that has recorded the end and is taking its leave. The lock is not held while
+// waiting, because that monitor needs it.
+func (e *Engine) lockIdle(ctx context.Context, id string) (*lock.Lock, error) {
+	alive := e.Roots.Container(id).Alive()
+	for deadline := time.Now().Add(monitorGrace); ; {
+		l, err := e.Store.Lock(id)
+		if err != nil {
+			return nil, err
+		}
+		if !lock.Held(alive) {
+			return l, nil
+		}
+		live, err := e.Store.Status(id)
+		l.Release()
+		if err != nil {
+			return nil, err
+		}
+		if live.Phase.Active() {
+			return nil, ErrRunning
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("cannot start container %s: its monitor does not end", id)
+		}
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// desire records what the user wants of a container with a restart policy;
+// others do not come back by themselves and need no record.
+func (e *Engine) desire(cfg *state.Config, what string) error {
+	if cfg.Restart.Name == "" || cfg.Restart.Name == state.RestartNo {
+		return nil
+	}
+	return jsonfile.Write(e.Roots.Container(cfg.ID).Desired(), state.Desired{Version: 1, State: what}, jsonfile.Volatile)
+}
+
+func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launchOptions) (*monitorclient.Session, error) {
+	path, err := program.Path(e.Roots, program.Monitor)
+	if err != nil {
+		return nil, err
+	}
+	l, err := e.launchMessage(cfg, opt)
+	if err != nil {
+		return nil, err
+	}
+	start := monitorclient.StartOptions{}
+	if opt.stdio != nil {
+		start.Stdin, start.Stdout, start.Stderr = opt.stdio[0], opt.stdio[1], opt.stdio[2]
+	}
+	if e.Rootless() {
+		start.Spawn = e.spawn
+	}
+	return monitorclient.Start(ctx, path, l, start)
+}
+
+// spawn starts a monitor as root of the user's own namespace.
+func (e *Engine) spawn(path string, argv, env []string, files []*os.File) error {
+	p, err := rootless.Start(append([]string{path}, argv[1:]...), env, files, rootless.Options{Warn: e.warn})
+	if err != nil {
+		return err
+	}
+	p.PidFD.Close()
+	return p.Release()
+}
+
+// warn tells the user what is done without.
+func (e *Engine) warn(line string) {
+	if e.Warn != nil {
+		e.Warn(line)
+	}
+}
+
+func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launch, error) {
+	engine, err := e.command()
+	if err != nil {
+		return wire.Launch{}, err
+	}
+	c := e.Roots.Container(cfg.ID)
+	l := wire.Launch{
+		Version:    wire.Version,
+		ID:         cfg.ID,
+		Name:       cfg.Name,
+		DataDir:    c.Data,
+		RunDir:     c.Run,
+		NameFile:   e.Roots.Name(cfg.Name),
+		CIDFile:    cfg.CIDFile,
+		Engine:     engine,
+		BootID:     e.Store.BootID,
+		Terminal:   cfg.Process.Terminal,
+		OpenStdin:  cfg.Process.OpenStdin,
+		StdinOnce:  cfg.Process.StdinOnce,
+		Size:       opt.size,
+		Direct:     opt.stdio != nil,
+		Attach:     opt.attach,
+		Log:        cfg.Log,
+		Restart:    cfg.Restart,
+		AutoRemove: cfg.AutoRemove,
+		Labels:     cfg.Labels,
+		Image:      cfg.Image.Name,
+	}
+	if cfg.AutoRemove {
+		for _, m := range cfg.Mounts {
+			if m.Type == state.MountVolume && m.Anonymous {
+				l.Volumes = append(l.Volumes, e.Roots.Volume(m.Source))
+			}
+		}
+	}
+	return l, nil
+}

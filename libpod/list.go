@@ -1,0 +1,136 @@
+package libpod
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"skiff/libpod/inspect"
+	"skiff/state"
+)
+
+// ListOptions say which containers a list has.
+type ListOptions struct {
+	// All lists containers that do not run, too. Docker: ps -a.
+	All bool
+	// Last lists the n containers that were made last, whatever their state; 0
+	// means no such bound. Docker: ps --last.
+	Last    int
+	Filters []Filter
+	// Size measures the writable layers, which reads all of them.
+	Size bool
+	// Namespaces finds out the ids of the namespaces. Podman: ps --ns.
+	Namespaces bool
+}
+
+// Container is one container of a list.
+type Container = inspect.Container
+
+// ContainerList reads the containers' records, the oldest first. It takes no
+// lock, and leaves out what disappears meanwhile.
+func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
+	match, anyState, err := e.containerFilter(opt.Filters)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.containers()
+	if err != nil {
+		return nil, err
+	}
+	list := all[:0]
+	for _, c := range all {
+		if match(c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
+			list = append(list, c)
+		}
+	}
+	if opt.Last > 0 && len(list) > opt.Last {
+		list = list[len(list)-opt.Last:]
+	}
+	for i := range list {
+		if opt.Size {
+			if err := e.measure(&list[i]); err != nil {
+				return nil, err
+			}
+		}
+		if opt.Namespaces && list[i].Status.Phase.Active() {
+			list[i].Namespaces = namespaceIDs(list[i].Status.Pid, list[i].Status.PidStart)
+		}
+	}
+	return list, nil
+}
+
+// containers reads all records, by as many readers as there are processors: a
+// thousand of them are to be there before anybody notices.
+func (e *Engine) containers() ([]Container, error) {
+	ids, err := e.Store.IDs()
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Container, len(ids))
+	errs := make([]error, len(ids))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(ids)/8+1) {
+		group.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(ids) {
+					return
+				}
+				found[i], errs[i] = e.container(ids[i])
+			}
+		})
+	}
+	group.Wait()
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, state.ErrNotFound) {
+			return nil, fmt.Errorf("cannot read container %s: %w", ids[i], err)
+		}
+	}
+	found = slices.DeleteFunc(found, func(c Container) bool { return c.Config == nil })
+	slices.SortFunc(found, func(a, b Container) int {
+		if n := a.Config.Created.Compare(b.Config.Created); n != 0 {
+			return n
+		}
+		return compareText(a.Config.ID, b.Config.ID)
+	})
+	return found, nil
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// container reads one container. What is not there any more has no Config.
+func (e *Engine) container(id string) (Container, error) {
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return Container{}, err
+	}
+	live, err := e.Store.Status(id)
+	if err != nil {
+		return Container{}, err
+	}
+	return Container{Config: cfg, Status: live, Roots: e.Roots}, nil
+}
+
+// Latest is the id of the container that was made last. Podman: --latest.
+func (e *Engine) Latest() (string, error) {
+	all, err := e.containers()
+	if err != nil {
+		return "", err
+	}
+	if len(all) == 0 {
+		return "", fmt.Errorf("no containers to choose the latest of: %w", state.ErrNotFound)
+	}
+	return all[len(all)-1].Config.ID, nil
+}

@@ -1,0 +1,67 @@
+package libpod
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"skiff/runtime/logfile"
+	"skiff/state"
+)
+
+// LogOptions say which part of a container's log to show and how.
+type LogOptions struct {
+	Follow bool
+	// Tail is how many of the last lines to show; below 0 all.
+	Tail         int
+	Since, Until time.Time
+	Timestamps   bool
+	// Prefix is put before each line; used where several logs are shown together.
+	Prefix         string
+	Stdout, Stderr io.Writer
+}
+
+// Logs writes a container's log to the options' writers, each line to that of
+// its stream.
+func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return err
+	}
+	if d := cfg.Log.Driver; d == state.LogNone || d == state.LogPassthrough {
+		return fmt.Errorf("cannot read the log of container %s: its log driver %q keeps none", cfg.Name, d)
+	}
+	running := func() bool {
+		live, err := e.Store.Status(id)
+		return err == nil && live.Phase.Active()
+	}
+	read := logfile.Options{
+		Follow:  opt.Follow,
+		Tail:    opt.Tail,
+		Since:   opt.Since,
+		Until:   opt.Until,
+		Running: running,
+	}
+	return logfile.Read(ctx, cfg.Log, cfg.ID, read, func(entry logfile.Entry) error {
+		w := opt.Stdout
+		if entry.Stream == logfile.Stderr {
+			w = opt.Stderr
+		}
+		head := opt.Prefix
+		if opt.Timestamps {
+			head += entry.Time.Format(time.RFC3339Nano) + " "
+		}
+		if head != "" {
+			if _, err := io.WriteString(w, head); err != nil {
+				return err
+			}
+		}
+		_, err := w.Write(entry.Line)
+		return err
+	})
+}

@@ -1,0 +1,113 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"skiff/state"
+	"skiff/state/lock"
+)
+
+// RemoveOptions say how a container is removed.
+type RemoveOptions struct {
+	// Force stops a container that runs.
+	Force bool
+	// Volumes removes its anonymous volumes too. Docker: rm -v.
+	Volumes bool
+	// Depend removes the containers first that share its namespaces. Podman: rm
+	// --depend.
+	Depend bool
+	// Time is how many seconds a forced stop waits before it kills; nil kills at once.
+	Time *int
+}
+
+// Remove takes a container away with its writable layer, log and name.
+func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		st, err := e.status(ctx, id)
+		if err != nil {
+			return err
+		}
+		if st.Phase.Active() {
+			if err := e.stopToRemove(ctx, id, st, opt); err != nil {
+				return err
+			}
+		}
+		again, err := e.removeIdle(ctx, id, opt)
+		if !again || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("cannot remove container %s: it is started again and again by somebody else", id)
+}
+
+func (e *Engine) stopToRemove(ctx context.Context, id string, st state.Status, opt RemoveOptions) error {
+	if !opt.Force {
+		return fmt.Errorf("cannot remove container %s as it is %s - running or paused containers cannot be removed without force: %w",
+			id, st.Phase, ErrRunning)
+	}
+	timeout := 0
+	if opt.Time != nil {
+		timeout = *opt.Time
+	}
+	err := e.Stop(ctx, id, &timeout)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil // it was started with --rm
+	}
+	return err
+}
+
+// removeIdle removes a container that has no monitor any more; again says that
+// it was started in between.
+func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (again bool, err error) {
+	l, err := e.lockIdle(ctx, id)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return false, nil
+	case errors.Is(err, ErrRunning):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	defer l.Release()
+	if lock.Held(e.Roots.Container(id).Alive()) {
+		return true, nil
+	}
+	live, err := e.Store.Status(id)
+	if err != nil {
+		return false, err
+	}
+	if live.Lost {
+		if err := e.repairLocked(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	cfg, err := e.Store.Load(id)
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, e.removeRecord(ctx, cfg, opt.Volumes || cfg.AutoRemove)
+}
+
+// Rename gives a container another name.
+func (e *Engine) Rename(ctx context.Context, ref, name string) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
+	if err := e.Store.Update(id, func(c *state.Config) error {
+		c.Name = name
+		return nil
+	}); err != nil {
+		return fmt.Errorf("cannot rename container: %w", err)
+	}
+	return e.tellMonitor(id, func(m monitor) error { return m.Update(nil, name) })
+}

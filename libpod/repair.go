@@ -1,0 +1,102 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"skiff/runtime/teardown"
+	"skiff/state"
+	"skiff/state/jsonfile"
+	"skiff/state/lock"
+)
+
+// status is the container's status, repaired first if its monitor was lost.
+func (e *Engine) status(ctx context.Context, id string) (state.Status, error) {
+	live, err := e.Store.Status(id)
+	if err != nil || !live.Lost {
+		return live.Status, err
+	}
+	return live.Status, e.repair(ctx, id)
+}
+
+// Repair ends what processes that died left half done: it removes half-made
+// containers and takes down containers whose monitor is gone. It does not wait
+// for locks, so it is called by commands that look at all containers.
+func (e *Engine) Repair(ctx context.Context) error {
+	errs := []error{e.Store.Sweep()}
+	ids, err := e.Store.IDs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		live, err := e.Store.Status(id)
+		if err != nil || !live.Lost {
+			continue
+		}
+		l, err := lock.Try(e.Roots.Container(id).Lock())
+		if err != nil {
+			continue // somebody works on it
+		}
+		errs = append(errs, e.repairLocked(ctx, id))
+		l.Release()
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) repair(ctx context.Context, id string) error {
+	l, err := e.Store.Lock(id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return e.repairLocked(ctx, id)
+}
+
+// repairLocked records the end of a lost container and undoes its start. The
+// caller holds the container's lock.
+func (e *Engine) repairLocked(ctx context.Context, id string) error {
+	live, err := e.Store.Status(id)
+	if err != nil || !live.Lost {
+		return err
+	}
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return err
+	}
+	c := e.Roots.Container(id)
+	var errs []error
+	if live.BootID == e.Store.BootID {
+		errs = append(errs, e.takeDown(ctx, cfg, live.Status))
+	}
+	st := live.Status
+	st.Teardown, st.Network = state.Teardown{}, state.NetworkStatus{}
+	st.Pid, st.PidStart, st.Monitor = 0, 0, 0
+	if cfg.AutoRemove {
+		errs = append(errs, e.removeRecord(ctx, cfg, true))
+		return errors.Join(errs...)
+	}
+	errs = append(errs, jsonfile.Write(c.Exit(), st, jsonfile.Volatile), os.RemoveAll(c.Run))
+	return errors.Join(errs...)
+}
+
+// takeDown undoes a start from what was recorded of it.
+func (e *Engine) takeDown(ctx context.Context, cfg *state.Config, st state.Status) error {
+	if e.Rootless() {
+		return e.inUserNamespace(ctx, InternalTeardown, cfg.ID)
+	}
+	return e.TakeDown(cfg.ID, st)
+}
+
+// TakeDown undoes a start in this process, which is root in the user namespace
+// that the container lived in.
+func (e *Engine) TakeDown(id string, st state.Status) error {
+	needEngine, err := teardown.Run(st.Teardown)
+	if needEngine || err != nil {
+		err = errors.Join(err, e.Networks().Teardown(id))
+	}
+	return errors.Join(err, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))
+}

@@ -1,0 +1,40 @@
+// Package resolve completes a container's config: what the flags said, what the
+// image says, what containers.conf says and what skiff does by default become
+// one state.Config that nothing has to be added to.
+//
+// It is pure: everything it needs to know about the machine comes with Input.
+// Not here: reading flags (cmd/parse), finding images, storing (state).
+package resolve
+
+// Given says which flags the user set, where the value in state.Config cannot
+// tell: an empty or zero value is something else than no value.
+type Given struct {
+	Entrypoint bool // also the empty one, which drops the image's
+	Env        bool
+	User       bool
+	Workdir    bool
+	Hostname   bool
+	StopSignal bool
+	ShmSize    bool
+	PidsLimit  bool
+	LogDriver  bool
+	Init       bool
+	ReadOnly   bool
+	// UnsetEnv are names to drop from the result. Podman: --unsetenv; UnsetEnvAll
+	// is --unsetenv-all.
+	UnsetEnv    []string
+	UnsetEnvAll bool
+	// EnvHost adds the caller's environment below all else. Podman: --env-host.
+	EnvHost []string
+
+	// NoHealthcheck drops the image's. Docker: --no-healthcheck.
+	NoHealthcheck bool
+	// HealthCmd and the others say which parts of Config.Healthcheck were given;
+	// the rest comes from the image.
+	HealthCmd, HealthInterval, HealthTimeout, HealthStartPeriod, HealthStartInterval, HealthRetries bool
+
+	// IP, IP6, MAC and Aliases are --ip, --ip6, --mac-address and
+	// --network-alias: they belong to the first network.
+	IP, IP6, MAC string
+	Aliases      []string
+}

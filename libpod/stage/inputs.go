@@ -1,0 +1,198 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"skiff/libpod"
+	"skiff/libpod/account"
+	"skiff/rootfs/safepath"
+	"skiff/runtime/hostfacts"
+	"skiff/runtime/program"
+	"skiff/runtime/spec"
+	"skiff/state"
+)
+
+// inputs gathers what the spec needs and only this process knows.
+func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
+	in = spec.Inputs{
+		Host:         s.facts,
+		Rootless:     s.facts.UserNS,
+		Rootfs:       s.dirs.Rootfs(),
+		Sources:      map[string]string{},
+		ResolvConf:   s.dirs.ResolvConf(),
+		Hosts:        s.dirs.Hosts(),
+		HostnameFile: s.dirs.HostnameFile(),
+		CgroupPrefix: libpod.CgroupPrefix(s.engine.Roots),
+		Warn:         s.warn,
+	}
+	in.Join.Net = net.path()
+	if net.joined != "" {
+		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()
+	}
+	if s.cfg.Hostname == "" {
+		in.Hostname, _ = os.Hostname()
+	}
+	for _, step := range []func(*spec.Inputs) error{s.user, s.initProgram, s.join, s.devices, s.sources} {
+		if err := step(&in); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+func (s *starter) user(in *spec.Inputs) (err error) {
+	in.User, err = account.Resolve(s.root, s.cfg.Process.User, s.cfg.Process.Groups)
+	return err
+}
+
+func (s *starter) initProgram(in *spec.Inputs) (err error) {
+	if s.cfg.Process.Init {
+		in.InitPath, err = program.File(s.engine.Roots, program.Init)
+	}
+	return err
+}
+
+// join finds the namespaces of other containers that this one shares.
+func (s *starter) join(in *spec.Inputs) error {
+	ns := s.cfg.Namespaces
+	for _, n := range []struct {
+		kind, mode string
+		path       *string
+	}{
+		{"pid", ns.Pid, &in.Join.Pid},
+		{"ipc", ns.Ipc, &in.Join.IPC},
+		{"uts", ns.Uts, &in.Join.UTS},
+		{"user", ns.User, &in.Join.User},
+		{"cgroup", ns.Cgroup, &in.Join.Cgroup},
+	} {
+		id, ok := strings.CutPrefix(n.mode, state.ModeContainer)
+		if !ok {
+			continue
+		}
+		path, pid, err := s.namespaceOf(id, n.kind)
+		if err != nil {
+			return err
+		}
+		*n.path = path
+		if n.kind == "ipc" {
+			// The shared memory of an IPC namespace is a mount of its first container.
+			in.Shm = "/proc/" + strconv.Itoa(pid) + "/root/dev/shm"
+		}
+	}
+	return nil
+}
+
+// devices reads what the host has where the user named devices.
+func (s *starter) devices(in *spec.Inputs) error {
+	for _, d := range s.cfg.Devices {
+		found, err := hostfacts.DeviceAt(d.Host)
+		if errors.Is(err, hostfacts.ErrNoDevice) {
+			below, berr := hostfacts.DevicesBelow(d.Host)
+			if berr != nil || len(below) == 0 {
+				return err
+			}
+			for _, b := range below {
+				in.Devices = append(in.Devices, spec.Device{
+					Device: b, Container: d.Container + strings.TrimPrefix(b.Path, d.Host), Permissions: d.Permissions,
+				})
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		in.Devices = append(in.Devices, spec.Device{Device: found, Container: d.Container, Permissions: d.Permissions})
+	}
+	if s.cfg.Security.Privileged {
+		all, err := hostfacts.DevicesBelow("/dev")
+		if err != nil {
+			return err
+		}
+		in.HostDevices = all
+	}
+	return s.blockDevices(in)
+}
+
+func (s *starter) blockDevices(in *spec.Inputs) error {
+	in.BlockDevices = map[string]hostfacts.Device{}
+	r := s.cfg.Resources
+	var paths []string
+	for _, list := range [][]state.ThrottleDevice{r.DeviceReadBps, r.DeviceWriteBps, r.DeviceReadIOps, r.DeviceWriteIOps} {
+		for _, d := range list {
+			paths = append(paths, d.Path)
+		}
+	}
+	for _, d := range r.BlkioWeightDevice {
+		paths = append(paths, d.Path)
+	}
+	for _, path := range paths {
+		d, err := hostfacts.DeviceAt(path)
+		if err != nil {
+			return err
+		}
+		in.BlockDevices[path] = d
+	}
+	return nil
+}
+
+// sources finds the directories of volumes, filling those that are used for
+// the first time with what the image has in their place.
+func (s *starter) sources(in *spec.Inputs) error {
+	for _, m := range s.cfg.Mounts {
+		switch m.Type {
+		case state.MountVolume:
+			path, err := s.volume(m)
+			if err != nil {
+				return err
+			}
+			in.Sources[m.Target] = path
+		case state.MountBind:
+			if _, err := os.Stat(m.Source); err != nil {
+				return fmt.Errorf("cannot mount %q on %q: bind source path does not exist: %w", m.Source, m.Target, err)
+			}
+		case state.MountImage:
+			path, err := s.imageMount(m)
+			if err != nil {
+				return err
+			}
+			in.Sources[m.Target] = path
+		}
+	}
+	return nil
+}
+
+func (s *starter) volume(m state.Mount) (string, error) {
+	path, err := s.engine.Volumes.Use(m.Source)
+	if err != nil {
+		return "", err
+	}
+	if !m.NoCopy {
+		if err := s.engine.Volumes.Fill(s.root, m.Target, m.Source); err != nil {
+			return "", err
+		}
+	}
+	if m.Subpath == "" {
+		return path, nil
+	}
+	return subpath(path, m.Subpath)
+}
+
+// subpath finds a directory within a volume, whose content is the containers'
+// and may hold links that lead out.
+func subpath(volume, sub string) (string, error) {
+	root, err := safepath.OpenRoot(volume)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	inside, err := root.Resolve(sub)
+	if err != nil {
+		return "", fmt.Errorf("cannot use subpath %q of the volume: %w", sub, err)
+	}
+	return filepath.Join(volume, inside), nil
+}

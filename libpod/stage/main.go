@@ -1,0 +1,84 @@
+// Package stage is what skiff does for the monitor and for itself in processes
+// of their own: the start stage turns a stored config into a running container,
+// the exec stage adds a program to one, and teardown and remove do what only
+// root in a container's user namespace may do.
+//
+// Not here: deciding when, which is libpod's, and waiting for anything, which is
+// the monitor's.
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"skiff/libpod"
+	"skiff/libpod/settings"
+	"skiff/runtime/sandbox"
+	"skiff/runtime/wire"
+)
+
+// monitorFD is the unix stream socket to the monitor, consoleFD the socket on
+// which libcontainer sends the terminal.
+const (
+	monitorFD = 3
+	consoleFD = 4
+)
+
+// Main runs one internal command: options as JSON, name, container id. It
+// gives the exit status.
+func Main(args []string) int {
+	if len(args) != 3 {
+		fmt.Fprintln(os.Stderr, "Error: skiff's internal commands are not for people")
+		return 125
+	}
+	var opt libpod.Options
+	if err := json.Unmarshal([]byte(args[0]), &opt); err != nil {
+		fmt.Fprintf(os.Stderr, "Error: cannot read the options of an internal command: %v\n", err)
+		return 125
+	}
+	engine, err := libpod.Open(opt, settings.Settings{})
+	if err != nil {
+		return report(err)
+	}
+	ctx, id := context.Background(), args[2]
+	switch args[1] {
+	case libpod.InternalStart:
+		return toMonitor(start(ctx, engine, id))
+	case libpod.InternalExec:
+		return toMonitor(execute(ctx, engine, id))
+	case libpod.InternalTeardown:
+		return report(engine.TakeDownLost(id))
+	case libpod.InternalRemove:
+		return report(engine.RemoveFiles(id))
+	}
+	return report(fmt.Errorf("cannot run the internal command %q", args[1]))
+}
+
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "Error: %v\n", err)
+	return 125
+}
+
+// toMonitor reports a stage's failure where it belongs: on the socket.
+func toMonitor(err error) int {
+	if err == nil {
+		return 0
+	}
+	f := wire.Failure{Message: err.Error(), Code: 125}
+	switch {
+	case errors.Is(err, sandbox.ErrNotExecutable):
+		f.Code = 126
+	case errors.Is(err, sandbox.ErrNotFound):
+		f.Code = 127
+	}
+	if wire.SendFDs(monitorFD, wire.KindFailed, f, nil) != nil {
+		return report(err)
+	}
+	return f.Code
+}

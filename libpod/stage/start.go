@@ -1,0 +1,162 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/libpod"
+	"skiff/rootfs/layer"
+	"skiff/rootfs/safepath"
+	"skiff/runtime/hostfacts"
+	"skiff/runtime/sandbox"
+	"skiff/runtime/spec"
+	"skiff/runtime/wire"
+	"skiff/state"
+	"skiff/state/cleanup"
+	"skiff/state/dirs"
+)
+
+// starter is one start under way.
+type starter struct {
+	engine *libpod.Engine
+	cfg    *state.Config
+	dirs   dirs.Container
+	facts  hostfacts.Facts
+	root   *safepath.Root
+	// held are descriptors that paths in the spec refer to.
+	held []*os.File
+	// warnings are lines for the user, who is told them when the start succeeds.
+	warnings []string
+	// imageMounts counts the other images that are mounted.
+	imageMounts int
+	undo        cleanup.Stack
+}
+
+// start makes the container, reports it to the monitor, and lets the user's
+// program begin when the monitor says so. On error everything is undone.
+func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return err
+	}
+	s := &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(id), facts: hostfacts.New().Facts()}
+	defer s.undo.UnlessDone(&err)
+
+	net, err := s.newNetwork()
+	if err != nil {
+		return err
+	}
+	defer net.close()
+	if err := net.begin(ctx); err != nil {
+		return err
+	}
+	if err := s.mountRoot(); err != nil {
+		return err
+	}
+	in, err := s.inputs(net)
+	if err != nil {
+		return err
+	}
+	box, err := s.create(in)
+	if err != nil {
+		return err
+	}
+	s.undo.Push(box.Destroy)
+	if err := net.wait(); err != nil {
+		return err
+	}
+	if err := s.announce(box, net); err != nil {
+		return err
+	}
+	return box.Start()
+}
+
+// mountRoot mounts the container's root file system where only this process
+// and its children see it.
+func (s *starter) mountRoot() error {
+	target := s.dirs.Rootfs()
+	if err := layer.PrivateMountPoint(target); err != nil {
+		return err
+	}
+	o := layer.Overlay{
+		Upper:    s.dirs.Upper(),
+		Work:     s.dirs.Work(),
+		Target:   target,
+		UserNS:   s.facts.UserNS,
+		Volatile: s.cfg.AutoRemove,
+	}
+	if s.cfg.Image.ID != "" {
+		img, err := s.engine.Images.Load(s.cfg.Image.ID)
+		if err != nil {
+			return fmt.Errorf("cannot find the container's image: %w", err)
+		}
+		o.Lower = img.Layers
+	}
+	if err := o.Mount(); err != nil {
+		return err
+	}
+	root, err := safepath.OpenRoot(target)
+	if err != nil {
+		return err
+	}
+	s.root = root
+	return nil
+}
+
+func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
+	sp, err := spec.Build(s.cfg, in)
+	if err != nil {
+		return nil, err
+	}
+	o := sandbox.Options{
+		ID:            s.cfg.ID,
+		StateRoot:     s.engine.Roots.Sandboxes(),
+		Spec:          sp,
+		SystemdCgroup: s.cfg.CgroupManager == "systemd",
+		Rootless:      s.facts.UserNS,
+		Stdin:         os.Stdin,
+		Stdout:        os.Stdout,
+		Stderr:        os.Stderr,
+	}
+	if s.cfg.Process.Terminal {
+		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
+		o.ConsoleSocket = os.NewFile(consoleFD, "console")
+	}
+	return sandbox.Create(o)
+}
+
+// warn tells the user, through the monitor, what is done without.
+func (s *starter) warn(line string) { s.warnings = append(s.warnings, line) }
+
+// announce hands the created container to the monitor and waits for its word.
+func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
+	st := wire.Stage{
+		Version:  wire.Version,
+		Pid:      box.Pid(),
+		PidStart: box.PidStart(),
+		Network:  net.result.Status,
+		Teardown: net.result.Teardown,
+		OOMFiles: box.OOMFiles(),
+		Warnings: s.warnings,
+	}
+	st.Teardown.Cgroups = append(st.Teardown.Cgroups, box.Cgroups()...)
+	st.Teardown.Files = append(st.Teardown.Files, box.StateDir())
+	var fds []int
+	for _, f := range net.result.Reserved {
+		fds = append(fds, int(f.Fd()))
+	}
+	if err := wire.SendFDs(monitorFD, wire.KindStage, st, fds); err != nil {
+		return fmt.Errorf("cannot reach the monitor: %w", err)
+	}
+	kind, _, stray, err := wire.ReceiveFDs(monitorFD)
+	for _, fd := range stray {
+		unix.Close(fd)
+	}
+	if err != nil || kind != wire.KindGo {
+		return fmt.Errorf("cannot start: the monitor is gone")
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/monitorclient"
+	"skiff/state"
+	"skiff/state/process"
+)
+
+// defaultStopTimeout is Docker's.
+const defaultStopTimeout = 10
+
+// killGrace bounds the wait for a container whose processes were all killed.
+const killGrace = 60 * time.Second
+
+// Stop ends a container in an orderly way: its stop signal, then SIGKILL after
+// timeout seconds (nil: the container's own; below 0: never). A container that
+// does not run is left as it is. The user's wish is recorded: no restart policy
+// brings it back.
+func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
+	st, err := e.status(ctx, id)
+	if err != nil {
+		return err
+	}
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return err
+	}
+	if err := e.desire(cfg, state.DesiredStopped); err != nil {
+		return err
+	}
+	if !st.Phase.Active() {
+		return nil
+	}
+	conn, err := e.wantStopped(id)
+	if conn == nil || err != nil {
+		return err
+	}
+	defer conn.Close()
+	if st.Phase == state.Paused {
+		if err := e.Unpause(ctx, id); err != nil {
+			return err
+		}
+	}
+	sig := unix.Signal(cfg.Process.StopSignal)
+	if sig == 0 {
+		sig = unix.SIGTERM
+	}
+	wait := stopTimeout(cfg, timeout)
+	if wait != 0 {
+		if err := signal(st, sig); err != nil {
+			return err
+		}
+		if done, err := e.gone(ctx, id, wait); done || err != nil {
+			return err
+		}
+	}
+	return e.finish(ctx, id)
+}
+
+// wantStopped tells the monitor that the policy no longer counts. No
+// connection and no error mean that it has ended by itself.
+func (e *Engine) wantStopped(id string) (*monitorclient.Conn, error) {
+	conn, err := monitorclient.Dial(e.Roots.Container(id))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Stop(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("cannot stop container %s: %w", id, err)
+	}
+	return conn, nil
+}
+
+func stopTimeout(cfg *state.Config, given *int) time.Duration {
+	n := defaultStopTimeout
+	if cfg.Process.StopTimeout != nil {
+		n = *cfg.Process.StopTimeout
+	}
+	if given != nil {
+		n = *given
+	}
+	return time.Duration(n) * time.Second
+}
+
+// signal sends sig to the container's first process, if it is still there.
+func signal(st state.Status, sig unix.Signal) error {
+	err := process.Signal(st.Pid, st.PidStart, sig)
+	if errors.Is(err, process.ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// gone waits until the container's monitor has ended, at most for d (below 0:
+// without end).
+func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, error) {
+	if d >= 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	conn, err := monitorclient.Dial(e.Roots.Container(id))
+	if errors.Is(err, state.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	_, err = conn.WaitGone(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// finish kills the first process of a container that is to end and waits for
+// the monitor to clear up.
+func (e *Engine) finish(ctx context.Context, id string) error {
+	st, err := e.Store.Status(id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if st.Phase.Active() {
+		if err := signal(st.Status, unix.SIGKILL); err != nil {
+			return err
+		}
+	}
+	done, err := e.gone(ctx, id, killGrace)
+	if err != nil || done {
+		return err
+	}
+	return fmt.Errorf("cannot stop container %s: it does not end even when killed", id)
+}
+
+// Kill sends a signal to the container's first process. A signal that is meant
+// to end it also ends its restart policy's claim, as in Docker.
+func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return err
+	}
+	st, err := e.status(ctx, id)
+	if err != nil {
+		return err
+	}
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return err
+	}
+	if st.Phase != state.Running && st.Phase != state.Paused {
+		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", cfg.Name, st.Phase)
+	}
+	stop := unix.Signal(cfg.Process.StopSignal)
+	if sig == unix.SIGKILL || sig == unix.SIGTERM || sig == stop {
+		if err := e.desire(cfg, state.DesiredStopped); err != nil {
+			return err
+		}
+		conn, err := e.wantStopped(id)
+		if err != nil {
+			return err
+		}
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	if err := signal(st, sig); err != nil {
+		return fmt.Errorf("cannot kill container %s: %w", cfg.Name, err)
+	}
+	if sig == unix.SIGKILL && st.Phase == state.Paused {
+		return e.Unpause(ctx, id) // a frozen process does not die on cgroup v1
+	}
+	return nil
+}
+
+// Restart stops the container if it runs and starts it again.
+func (e *Engine) Restart(ctx context.Context, ref string, timeout *int) error {
+	if err := e.Stop(ctx, ref, timeout); err != nil {
+		return err
+	}
+	_, err := e.Start(ctx, ref, StartOptions{})
+	return err
+}

@@ -1,0 +1,98 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"skiff/runtime/proctable"
+	"skiff/runtime/sandbox"
+	"skiff/state"
+)
+
+// Top lists a container's processes: a heading, then a row each. args are
+// column names, or options of ps, for which the host's ps is asked.
+func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	st, err := e.status(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if st.Phase != state.Running && st.Phase != state.Paused {
+		return nil, fmt.Errorf("cannot list the processes of container %s: top can only be used on running containers", id)
+	}
+	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
+	if err != nil {
+		return nil, err
+	}
+	pids, err := box.Pids()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the processes of container %s: %w", id, err)
+	}
+	slices.Sort(pids)
+	if len(args) == 0 {
+		return proctable.Rows(pids, proctable.Default())
+	}
+	if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) || psBundle(args) {
+		return hostPS(ctx, pids, args)
+	}
+	return proctable.Rows(pids, splitNames(args))
+}
+
+// psBundle recognises BSD-style options such as "aux".
+func psBundle(args []string) bool {
+	return len(args) == 1 && len(args[0]) > 1 && strings.Trim(args[0], "auxefjlwvmXTr") == ""
+}
+
+func splitNames(args []string) []string {
+	var out []string
+	for _, a := range args {
+		out = append(out, strings.FieldsFunc(a, func(r rune) bool { return r == ',' || r == ' ' })...)
+	}
+	return out
+}
+
+// hostPS runs the host's ps and keeps the rows of the container's processes.
+// Docker: top CONTAINER [ps OPTIONS].
+func hostPS(ctx context.Context, pids []int, args []string) ([][]string, error) {
+	out, err := exec.CommandContext(ctx, "ps", args...).Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("cannot use options of ps: there is no ps on this host, install procps or name columns such as pid,args")
+	}
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			first, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
+			return nil, fmt.Errorf("cannot list processes: ps: %s", first)
+		}
+		return nil, fmt.Errorf("cannot list processes: %w", err)
+	}
+	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	head := strings.Fields(lines[0])
+	at := slices.Index(head, "PID")
+	if at < 0 {
+		return nil, fmt.Errorf("cannot find the PID column in the output of ps %s", strings.Join(args, " "))
+	}
+	rows := [][]string{head}
+	for _, line := range lines[1:] {
+		f := strings.Fields(line)
+		if len(f) <= at {
+			continue
+		}
+		if pid, err := strconv.Atoi(f[at]); err != nil || !slices.Contains(pids, pid) {
+			continue
+		}
+		if len(f) > len(head) { // the command is last and has spaces
+			f = append(f[:len(head)-1:len(head)-1], strings.Join(f[len(head)-1:], " "))
+		}
+		rows = append(rows, f)
+	}
+	return rows, nil
+}

@@ -1,0 +1,112 @@
+package archive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/pkg/compression"
+
+	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
+	"skiff/rootfs/registry"
+)
+
+// importConfig is the configuration of an image in the OCI's form with what
+// Docker added to it. OCI image spec: config.md.
+type importConfig struct {
+	Created      time.Time `json:"created"`
+	Architecture string    `json:"architecture"`
+	Variant      string    `json:"variant,omitempty"`
+	OS           string    `json:"os"`
+	Config       Config    `json:"config"`
+	RootFS       struct {
+		Type    string          `json:"type"`
+		DiffIDs []digest.Digest `json:"diff_ids"`
+	} `json:"rootfs"`
+	History []imgspec.History `json:"history"`
+}
+
+// Import makes an image with one layer of a tar archive of a root file system:
+// Request.Input is a file, a URL or standard input, Request.Images the name, if
+// there is to be one.
+func Import(ctx context.Context, s *registry.Session) (*imagecall.Image, error) {
+	var names []string
+	if len(s.Req.Images) > 0 && s.Req.Images[0] != "" {
+		full, err := layer.NormalizeLocal(s.Req.Images[0])
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(full, "@") {
+			return nil, fmt.Errorf("invalid reference %q: an image cannot be given a digest", s.Req.Images[0])
+		}
+		names = []string{full}
+	}
+	config, err := newConfig(s.Req)
+	if err != nil {
+		return nil, err
+	}
+	in, err := open(ctx, s.Req.Input)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	tree, _, err := compression.AutoDecompress(interruptible{ctx, in})
+	if err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", describe(s.Req.Input), err)
+	}
+	defer tree.Close()
+	id, changed, err := s.Store.Create(ctx, tree, names, config.complete)
+	if err != nil {
+		return nil, &registry.Failed{Verb: "import", Image: describePlain(s.Req.Input), Err: err}
+	}
+	rec, err := s.Store.Images().Load(id)
+	if err != nil {
+		return nil, err
+	}
+	img := &imagecall.Image{ID: id, Digest: rec.Digest, Changed: changed}
+	if len(names) > 0 {
+		img.Name = names[0]
+	}
+	return img, nil
+}
+
+func newConfig(req *imagecall.Request) (*importConfig, error) {
+	now := time.Now().UTC()
+	c := &importConfig{Created: now, Architecture: runtime.GOARCH, OS: "linux"}
+	if req.Platform != "" {
+		parts := strings.Split(req.Platform, "/")
+		if len(parts) < 2 || len(parts) > 3 {
+			return nil, fmt.Errorf("invalid platform %q: use OS/ARCH or OS/ARCH/VARIANT", req.Platform)
+		}
+		c.OS, c.Architecture = parts[0], parts[1]
+		if len(parts) == 3 {
+			c.Variant = parts[2]
+		}
+	}
+	if err := ApplyChanges(&c.Config, req.Changes); err != nil {
+		return nil, err
+	}
+	comment := req.Message
+	if comment == "" {
+		comment = "imported from " + describePlain(req.Input)
+	}
+	c.History = []imgspec.History{{Created: &now, CreatedBy: "import", Comment: comment}}
+	return c, nil
+}
+
+// complete gives the configuration's JSON for the layer that was unpacked.
+func (c *importConfig) complete(diffID string) ([]byte, error) {
+	d, err := digest.Parse(diffID)
+	if err != nil {
+		return nil, errors.New("the layer has no digest")
+	}
+	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []digest.Digest{d}
+	return json.Marshal(c)
+}

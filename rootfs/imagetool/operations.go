@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"skiff/rootfs/archive"
+	"skiff/rootfs/imagecall"
+	"skiff/rootfs/registry"
+	"skiff/rootfs/store"
+	"skiff/state"
+)
+
+// work is one request while it is being done.
+type work struct {
+	req     *imagecall.Request
+	res     *imagecall.Result
+	store   *store.Store
+	session *registry.Session
+}
+
+// do carries the request out. What fails is in the result.
+func do(ctx context.Context, req *imagecall.Request) *imagecall.Result {
+	w := &work{req: req, res: &imagecall.Result{}}
+	if err := w.run(ctx); err != nil {
+		w.fail("", err)
+	}
+	return w.res
+}
+
+func (w *work) run(ctx context.Context) error {
+	operation, ok := operations()[w.req.Op]
+	if !ok {
+		return fmt.Errorf("operation %q is not known to this image tool", w.req.Op)
+	}
+	var err error
+	if needsStore(w.req.Op) {
+		w.store, err = store.Open(store.Options{
+			Roots: w.req.Roots, Driver: w.req.StorageDriver, DriverOptions: w.req.StorageOptions,
+		})
+		if err != nil {
+			return err
+		}
+		defer w.store.Close()
+		if err := w.store.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	if w.session, err = registry.NewSession(w.req, w.store, os.Stderr); err != nil {
+		return err
+	}
+	defer w.session.Close()
+	return operation(ctx, w)
+}
+
+func needsStore(op string) bool {
+	return op != imagecall.OpSearch && op != imagecall.OpLogin && op != imagecall.OpLogout
+}
+
+func operations() map[string]func(context.Context, *work) error {
+	return map[string]func(context.Context, *work) error{
+		imagecall.OpPull:   pull,
+		imagecall.OpPush:   push,
+		imagecall.OpTag:    tag,
+		imagecall.OpUntag:  untag,
+		imagecall.OpRemove: remove,
+		imagecall.OpLoad:   load,
+		imagecall.OpUnpack: load,
+		imagecall.OpSave:   func(ctx context.Context, w *work) error { return archive.Save(ctx, w.session) },
+		imagecall.OpImport: importTree,
+		imagecall.OpSearch: search,
+		imagecall.OpLogin:  login,
+		imagecall.OpLogout: logout,
+		imagecall.OpSync:   func(context.Context, *work) error { return nil }, // done when the store was opened
+	}
+}
+
+func pull(ctx context.Context, w *work) error {
+	for _, ref := range w.req.Images {
+		var images []imagecall.Image
+		var err error
+		if registry.IsFile(ref) {
+			images, err = archive.Pull(ctx, w.session, ref)
+		} else {
+			images, err = w.session.Pull(ctx, ref)
+		}
+		w.res.Images = append(w.res.Images, images...)
+		if err != nil {
+			w.fail(ref, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil
+}
+
+func push(ctx context.Context, w *work) error {
+	if len(w.req.Images) < 1 || len(w.req.Images) > 2 {
+		return errors.New("cannot push: name one image and at most one destination")
+	}
+	dest := ""
+	if len(w.req.Images) == 2 {
+		dest = w.req.Images[1]
+	}
+	images, err := w.session.Push(ctx, w.req.Images[0], dest)
+	w.res.Images = images
+	if err != nil {
+		w.fail(w.req.Images[0], err)
+	}
+	return nil
+}
+
+func tag(ctx context.Context, w *work) error {
+	if len(w.req.Images) < 2 {
+		return errors.New("cannot tag: name an image and at least one new name")
+	}
+	img, err := w.store.Tag(ctx, w.req.Images[0], w.req.Images[1:])
+	return w.changed(img, err)
+}
+
+func untag(ctx context.Context, w *work) error {
+	if len(w.req.Images) < 1 {
+		return errors.New("cannot untag: name an image")
+	}
+	img, err := w.store.Untag(ctx, w.req.Images[0], w.req.Images[1:])
+	return w.changed(img, err)
+}
+
+func (w *work) changed(img *state.Image, err error) error {
+	if err != nil {
+		w.fail(w.req.Images[0], err)
+		return nil
+	}
+	w.res.Images = []imagecall.Image{{ID: img.ID, Digest: img.Digest}}
+	return nil
+}
+
+func remove(ctx context.Context, w *work) error {
+	if w.req.All || w.req.Dangling {
+		removed, errs := w.store.RemoveAll(ctx, !w.req.All)
+		w.res.Removed = removed
+		for _, err := range errs {
+			w.fail("", err)
+		}
+		return nil
+	}
+	o := store.RemoveOptions{Force: w.req.Force, NoPrune: w.req.NoPrune}
+	for _, ref := range w.req.Images {
+		removed, err := w.store.Remove(ctx, ref, o)
+		w.res.Removed = append(w.res.Removed, removed...)
+		if err != nil && !(w.req.Ignore && errors.Is(err, state.ErrNotFound)) {
+			w.fail(ref, err)
+		}
+	}
+	return nil
+}
+
+func load(ctx context.Context, w *work) error {
+	images, err := archive.Load(ctx, w.session)
+	w.res.Images = images
+	return err
+}
+
+func importTree(ctx context.Context, w *work) error {
+	img, err := archive.Import(ctx, w.session)
+	if err == nil {
+		w.res.Images = []imagecall.Image{*img}
+	}
+	return err
+}
+
+func search(ctx context.Context, w *work) (err error) {
+	w.res.Search, err = w.session.Search(ctx)
+	return err
+}
+
+func login(ctx context.Context, w *work) (err error) {
+	w.res.Login, err = w.session.Login(ctx)
+	return err
+}
+
+func logout(_ context.Context, w *work) (err error) {
+	w.res.Login, err = w.session.Logout()
+	return err
+}
+
+func (w *work) fail(image string, err error) {
+	kind, text := registry.Cause(err)
+	if f := registry.AsFailed(err); f != nil {
+		text = f.Error()
+	}
+	w.res.Failures = append(w.res.Failures, imagecall.Failure{Kind: kind, Message: text, Image: image})
+}

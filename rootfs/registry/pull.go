@@ -1,0 +1,293 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/types"
+
+	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
+	"skiff/state"
+	"skiff/state/lock"
+)
+
+// Pull policies, see imagecall.Request.Policy. Docker, Podman: --pull.
+const (
+	pullAlways  = "always"
+	pullMissing = "missing"
+	pullNever   = "never"
+	pullNewer   = "newer"
+)
+
+// Pull gets one image, as the user called it, into the store and gives what it
+// is there. With Request.AllTags it gets all tags of the repository.
+func (s *Session) Pull(ctx context.Context, ref string) ([]imagecall.Image, error) {
+	ref = strings.TrimPrefix(ref, "docker://")
+	policy := s.Req.Policy
+	switch policy {
+	case "":
+		policy = pullAlways
+	case "ifnotpresent":
+		policy = pullMissing
+	case pullAlways, pullMissing, pullNever, pullNewer:
+	default:
+		return nil, fmt.Errorf("unsupported pull policy %q", policy)
+	}
+	if s.Req.AllTags {
+		return s.pullAllTags(ctx, ref)
+	}
+	local, err := s.local(ref)
+	if err != nil {
+		return nil, err
+	}
+	if local != nil && (policy == pullMissing || policy == pullNever) {
+		return []imagecall.Image{*local}, nil
+	}
+	if policy == pullNever {
+		return nil, layer.Unknown(ref)
+	}
+	names, err := s.candidates(ref)
+	if err != nil {
+		return nil, err
+	}
+	img, err := s.first(ctx, ref, names, policy)
+	if err != nil && policy == pullNewer && local != nil {
+		return []imagecall.Image{*local}, nil // what is there is good enough, the registry is not
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []imagecall.Image{*img}, nil
+}
+
+// local finds the image in the store, if it is there for the asked platform.
+func (s *Session) local(ref string) (*imagecall.Image, error) {
+	rec, full, err := s.Store.Images().Lookup(ref)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !s.fits(rec) {
+		return nil, nil
+	}
+	return &imagecall.Image{ID: rec.ID, Name: full, Digest: rec.Digest}, nil
+}
+
+// fits reports whether an image is of the platform that was asked for.
+func (s *Session) fits(rec *state.Image) bool {
+	return (s.sys.OSChoice == "" || s.sys.OSChoice == rec.OS) &&
+		(s.sys.ArchitectureChoice == "" || s.sys.ArchitectureChoice == rec.Architecture) &&
+		(s.sys.VariantChoice == "" || s.sys.VariantChoice == rec.Variant)
+}
+
+// first pulls the first of the names that can be pulled.
+func (s *Session) first(ctx context.Context, ref string, names []string, policy string) (*imagecall.Image, error) {
+	if len(names) == 1 {
+		img, err := s.pullLocked(ctx, names[0], policy)
+		if err != nil {
+			return nil, &Failed{"pull", names[0], err}
+		}
+		return img, nil
+	}
+	var tried []string
+	var last error
+	for _, name := range names {
+		img, err := s.pullLocked(ctx, name, policy)
+		if err == nil {
+			return img, nil
+		}
+		_, why := Cause(err)
+		tried, last = append(tried, name+": "+why), err
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, &Failed{"pull", ref, fmt.Errorf("%s%w", strings.Join(tried, "; "), silent{last})}
+}
+
+// pullLocked pulls a full name while no other process does the same. Whoever
+// waited finds the layers in the store and has little left to do.
+func (s *Session) pullLocked(ctx context.Context, full, policy string) (*imagecall.Image, error) {
+	sum := sha256.Sum256([]byte(full))
+	path := filepath.Join(s.Store.Roots().ImagePulls(), hex.EncodeToString(sum[:16]))
+	l, err := lock.Take(path)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Release()
+	defer os.Remove(path)
+	if policy == pullMissing {
+		// The name may stand for what it did not before we waited.
+		if local, err := s.local(full); local != nil || err != nil {
+			return local, err
+		}
+	}
+	return s.pull(ctx, full, policy)
+}
+
+func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Image, error) {
+	src, err := dockerRef(full)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := s.Store.Reference(full)
+	if err != nil {
+		return nil, err
+	}
+	r, err := layer.ParseReference(full)
+	if err != nil {
+		return nil, err
+	}
+	sys := s.contextFor(ctx, r.Domain)
+	if policy == pullNewer {
+		if img := s.unchanged(ctx, sys, src, full); img != nil {
+			return img, nil
+		}
+	}
+	return s.Copy(ctx, full, src, dst, sys)
+}
+
+// unchanged gives the local image if the registry has the same under the name.
+// Where signatures matter the image is not taken on trust a second time.
+func (s *Session) unchanged(ctx context.Context, sys *types.SystemContext, src types.ImageReference, full string) *imagecall.Image {
+	rec, _, err := s.Store.Images().Lookup(full)
+	if err != nil || !s.fits(rec) || !s.trusting {
+		return nil
+	}
+	digest, err := docker.GetDigest(ctx, sys, src)
+	if err != nil {
+		return nil
+	}
+	for _, d := range rec.RepoDigests {
+		if strings.HasSuffix(d, "@"+digest.String()) {
+			return &imagecall.Image{ID: rec.ID, Name: full, Digest: rec.Digest}
+		}
+	}
+	return nil
+}
+
+// Copy copies an image from anywhere into the store and writes its record.
+func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageReference, sys *types.SystemContext) (*imagecall.Image, error) {
+	var resolved types.ImageReference
+	options := &copy.Options{
+		ReportWriter:            s.Report,
+		SourceCtx:               sys,
+		DestinationCtx:          s.Context(),
+		RemoveSignatures:        s.Req.RemoveSignatures,
+		ReportResolvedReference: &resolved,
+	}
+	release, err := s.Store.HoldLayers()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	before := s.Store.Known()
+	err = s.retry(ctx, full, func() error {
+		_, err := copy.Image(ctx, s.policy, dst, src, options)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if resolved == nil {
+		resolved = dst
+	}
+	id, err := s.Store.ID(ctx, resolved)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.Sync(ctx); err != nil {
+		return nil, err
+	}
+	rec, err := s.Store.Images().Load(id)
+	if err != nil {
+		return nil, err
+	}
+	return &imagecall.Image{ID: id, Name: full, Digest: rec.Digest, Changed: !before[id]}, nil
+}
+
+// pullAllTags pulls every tag of a repository.
+func (s *Session) pullAllTags(ctx context.Context, ref string) ([]imagecall.Image, error) {
+	r, err := layer.ParseReference(ref)
+	if err != nil {
+		return nil, err
+	}
+	if r.Tag != "" || r.Digest != "" {
+		return nil, fmt.Errorf("%q has a tag: --all-tags needs a name without one", ref)
+	}
+	names, err := s.candidates(ref)
+	if err != nil {
+		return nil, err
+	}
+	var tags []string
+	var repository string
+	for _, name := range names {
+		if tags, repository, err = s.tags(ctx, name); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, &Failed{"list the tags of", ref, err}
+	}
+	var images []imagecall.Image
+	for _, tag := range tags {
+		img, err := s.first(ctx, ref, []string{repository + ":" + tag}, pullAlways)
+		if err != nil {
+			return images, err
+		}
+		images = append(images, *img)
+	}
+	return images, nil
+}
+
+// tags lists the tags of the repository of a full name.
+func (s *Session) tags(ctx context.Context, full string) (tags []string, repository string, err error) {
+	r, err := layer.ParseReference(full)
+	if err != nil {
+		return nil, "", err
+	}
+	src, err := dockerRef(full)
+	if err != nil {
+		return nil, "", err
+	}
+	tags, err = docker.GetRepositoryTags(ctx, s.contextFor(ctx, r.Domain), src)
+	return tags, r.Repository(), err
+}
+
+// Failed is an operation that could not be done with an image, and why, in the
+// registry stack's words. Its text is one line.
+type Failed struct {
+	Verb, Image string
+	Err         error
+}
+
+func (f *Failed) Error() string {
+	_, why := Cause(f.Err)
+	return fmt.Sprintf("cannot %s %q: %s", f.Verb, f.Image, why)
+}
+
+func (f *Failed) Unwrap() error { return f.Err }
+
+// silent is an error that is there to be asked for and not to be read.
+type silent struct{ error }
+
+func (silent) Error() string   { return "" }
+func (s silent) Unwrap() error { return s.error }
+
+// AsFailed gives the Failed in err's chain, or nil.
+func AsFailed(err error) *Failed {
+	var f *Failed
+	errors.As(err, &f)
+	return f
+}

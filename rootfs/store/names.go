@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.podman.io/storage"
+
+	"skiff/rootfs/layer"
+	"skiff/state"
+	"skiff/state/lock"
+)
+
+// Tag gives an image more names; a short one becomes localhost's. A name that
+// another image has moves.
+func (s *Store) Tag(ctx context.Context, ref string, names []string) (*state.Image, error) {
+	full := make([]string, len(names))
+	for i, name := range names {
+		r, err := layer.ParseReference(name)
+		if err != nil {
+			return nil, err
+		}
+		if r.Digest != "" {
+			return nil, fmt.Errorf("cannot tag %q: a name with a digest is made by a registry only", name)
+		}
+		if full[i], err = layer.NormalizeLocal(name); err != nil {
+			return nil, err
+		}
+	}
+	return s.change(ctx, ref, func(img *state.Image) error {
+		return s.s.AddNames(img.ID, full)
+	})
+}
+
+// Untag takes names away from an image, without names all of them. Each name is
+// looked for as Lookup does, and must be the image's.
+func (s *Store) Untag(ctx context.Context, ref string, names []string) (*state.Image, error) {
+	return s.change(ctx, ref, func(img *state.Image) error {
+		if len(names) == 0 {
+			return s.s.SetNames(img.ID, nil)
+		}
+		var drop []string
+		for _, name := range names {
+			full, err := s.nameOf(img, name)
+			if err != nil {
+				return err
+			}
+			drop = append(drop, full)
+		}
+		return s.s.RemoveNames(img.ID, drop)
+	})
+}
+
+// nameOf gives the full name of the image that a user means.
+func (s *Store) nameOf(img *state.Image, name string) (string, error) {
+	found, full, err := s.images.Lookup(name)
+	if err == nil && found.ID == img.ID && slices.Contains(img.Names, full) {
+		return full, nil
+	}
+	if full, err = layer.NormalizeLocal(name); err != nil {
+		return "", err
+	}
+	return "", fmt.Errorf("%s: tag not known", full)
+}
+
+// change changes an image of the store and its record.
+func (s *Store) change(ctx context.Context, ref string, do func(*state.Image) error) (*state.Image, error) {
+	l, err := lock.Take(s.roots.ImageRecordsLock())
+	if err != nil {
+		return nil, err
+	}
+	defer l.Release()
+	img, _, err := s.images.Lookup(ref)
+	if err != nil {
+		return nil, err
+	}
+	if img.ReadOnly {
+		return nil, fmt.Errorf("image %s belongs to a shared store and cannot be changed", img.ID[:12])
+	}
+	if err := do(img); err != nil {
+		return nil, err
+	}
+	return img, s.syncLocked(ctx)
+}
+
+// stored gives the store's own image and all its names.
+func (s *Store) stored(id string) (*storage.Image, error) {
+	img, err := s.s.Image(id)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", id, err)
+	}
+	return img, nil
+}
+
+// byDigest reports whether a name of an image ends with a digest.
+func byDigest(name string) bool { return strings.Contains(name, "@") }

@@ -1,0 +1,250 @@
+package monitor
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/teardown"
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+const (
+	// engineWait bounds how long skiff may take to undo a start.
+	engineWait = 60 * time.Second
+	// stopTimeout is how long a container may take to end when the monitor is
+	// told to, unless the container's own says otherwise.
+	stopTimeout = 10 * time.Second
+)
+
+// ended is called when the first process was reaped: it ends the rest of the
+// container, keeps the last output, undoes the start, and goes on by the
+// restart policy.
+func (m *monitor) ended(ws unix.WaitStatus) {
+	m.pid, m.pending = 0, nil
+	m.loop.stop(m.killTimer)
+	m.killTimer = nil
+	s := &m.status
+	s.FinishedAt = time.Now().UTC()
+	s.ExitCode = exitCode(ws)
+	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
+	m.main.finish()
+	s.OOMKilled = m.oom.killed()
+	problems = append(problems, m.undo(s.Teardown))
+	m.closeReserved()
+	if err := errors.Join(problems...); err != nil {
+		s.Error = err.Error()
+	}
+	m.reap() // what was killed with it: processes started by exec, orphans
+	delay, again := m.restart.next(s.ExitCode, s.FinishedAt.Sub(s.StartedAt))
+	if m.stopping || m.terminating || !again {
+		m.leave()
+		return
+	}
+	ran := *s
+	m.last = &ran
+	s.Phase = state.Restarting
+	s.Pid, s.PidStart, s.Teardown, s.Network = 0, 0, state.Teardown{}, state.NetworkStatus{}
+	m.doing = waiting
+	m.recordStatus()
+	m.tellExited(false)
+	m.restartTimer = m.loop.after(delay, m.again)
+}
+
+// undo takes down what a start set up, with skiff's help where data is not
+// enough.
+func (m *monitor) undo(td state.Teardown) error {
+	needEngine, err := teardown.Run(td)
+	if !needEngine {
+		return nil
+	}
+	if eerr := m.engineTeardown(); eerr != nil {
+		return errors.Join(err, eerr)
+	}
+	return nil
+}
+
+// engineTeardown runs skiff's teardown command and waits for it.
+func (m *monitor) engineTeardown() error {
+	pid, err := m.run("teardown", 0, []int{m.null, m.null, m.null})
+	if err != nil {
+		return err
+	}
+	if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+		deadline := time.Now().Add(engineWait)
+		for {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, _ := unix.Poll(p, max(int(time.Until(deadline)/time.Millisecond), 0))
+			if n > 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				unix.Kill(pid, unix.SIGKILL) // our child, not yet reaped
+				break
+			}
+		}
+		unix.Close(fd)
+	}
+	var ws unix.WaitStatus
+	for {
+		_, err = unix.Wait4(pid, &ws, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil || ws != 0 {
+		return errors.New("cannot take down what the start set up")
+	}
+	return nil
+}
+
+// again starts the container by its restart policy.
+func (m *monitor) again() {
+	m.restartTimer = nil
+	m.status.RestartCount++
+	if err := m.spawnStart(); err != nil {
+		m.startFailed(nil, wire.Failure{Message: err.Error(), Code: 125}, false)
+	}
+}
+
+// startFailed ends the monitor after a start that did not succeed. leftovers
+// says that something of it may still be there.
+func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
+	if leftovers {
+		m.undoStart(st)
+	}
+	m.main.closeStreams()
+	m.closeReserved()
+	m.closeLog()
+	m.doing = leaving
+	m.stopListening()
+	first := m.status.RestartCount == 0
+	m.recordFailure(f)
+	m.reap()
+	if !first {
+		m.tellExited(true)
+		return
+	}
+	for i := len(m.conns) - 1; i >= 0; i-- {
+		m.conns[i].last(wire.KindFailed, f)
+	}
+}
+
+func (m *monitor) undoStart(st *stage) {
+	td := state.Teardown{Engine: true}
+	if st != nil && st.report != nil {
+		td = st.report.Teardown
+		td.Engine = true
+	}
+	m.undo(td)
+	m.pid, m.pending = 0, nil
+}
+
+// abandon undoes a launch that failed before the loop ran.
+func (m *monitor) abandon(why error) {
+	for _, st := range m.stages {
+		st.hangUp() // the order to undo
+		var ws unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(st.pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		if ws != 0 {
+			m.engineTeardown()
+		}
+	}
+	m.closeLog()
+	m.recordFailure(wire.Failure{Message: why.Error(), Code: 125})
+}
+
+// leave records the end, or removes the container, and tells everybody.
+func (m *monitor) leave() {
+	m.doing = leaving
+	m.closeLog()
+	m.stopListening()
+	if m.l.AutoRemove {
+		m.status.Phase = state.Exited
+		m.remove()
+	} else {
+		m.recordEnd()
+	}
+	m.tellExited(true)
+}
+
+// tellExited tells those who wait for the end of a run, and at the very end
+// everybody.
+func (m *monitor) tellExited(gone bool) {
+	for i := len(m.conns) - 1; i >= 0; i-- {
+		c := m.conns[i]
+		mine := c.role == roleWait || c.role == roleAttached && (c.sess == m.main || c.sess == nil)
+		switch {
+		case mine, gone && c.role == roleGone:
+			c.last(wire.KindExited, &m.status)
+		case gone && c.role != roleDone && c.role != roleAttached:
+			c.close()
+		}
+	}
+}
+
+func (m *monitor) stopListening() {
+	if m.ctl < 0 {
+		return
+	}
+	m.loop.remove(m.loop.watches[m.ctl])
+	unix.Close(m.ctl)
+	m.ctl = -1
+}
+
+func (m *monitor) closeLog() {
+	if m.log != nil {
+		m.log.Close()
+		m.log, m.main.log = nil, nil
+	}
+}
+
+func (m *monitor) closeReserved() {
+	for _, fd := range m.reserved {
+		unix.Close(fd)
+	}
+	m.reserved = nil
+}
+
+// terminate ends the container because this process was told to end, at the
+// shutdown of the machine: the end is recorded, but it is not the user's wish.
+func (m *monitor) terminate() {
+	m.terminating = true
+	switch m.doing {
+	case waiting:
+		m.loop.stop(m.restartTimer)
+		m.leave()
+	case running:
+		m.stopContainer()
+	}
+}
+
+// stopContainer asks the first process to end, and kills it after a while. It
+// is our child and not reaped, so its number is its own.
+func (m *monitor) stopContainer() {
+	if m.pid == 0 || m.killTimer != nil {
+		return
+	}
+	sig, wait := unix.SIGTERM, stopTimeout
+	if m.l.StopSignal > 0 {
+		sig = unix.Signal(m.l.StopSignal)
+	}
+	if t := m.l.StopTimeout; t != nil {
+		wait = time.Duration(*t) * time.Second
+	}
+	unix.Kill(m.pid, sig)
+	if wait < 0 {
+		return
+	}
+	m.killTimer = m.loop.after(wait, func() {
+		m.killTimer = nil
+		unix.Kill(m.pid, unix.SIGKILL)
+		teardown.Thaw(m.status.Teardown.Cgroups)
+	})
+}

@@ -1,0 +1,122 @@
+package monitor
+
+import (
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+// execution is a program that was started in the container by exec.
+type execution struct {
+	m      *monitor
+	s      *session
+	client *conn // nil for a detached one
+	status state.Status
+}
+
+// exec runs a further program in the container.
+func (m *monitor) exec(c *conn, e *wire.Exec) {
+	if e == nil {
+		c.close()
+		return
+	}
+	if m.doing != running {
+		c.last(wire.KindFailed, wire.Failure{Message: "cannot exec: the container is not running", Code: 125})
+		return
+	}
+	s := newSession(m)
+	s.terminal, s.size, s.once = e.Terminal, e.Size, true
+	o := stageOptions{verb: "exec-stage", terminal: e.Terminal, openStdin: e.OpenStdin}
+	if e.Detach && !e.Terminal {
+		o.std = []int{m.null, m.null, m.null}
+	}
+	st, err := m.spawnStage(s, o)
+	if err != nil {
+		c.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
+		return
+	}
+	x := &execution{m: m, s: s, client: c}
+	c.role = roleAttached
+	if e.Attach != nil && !e.Detach {
+		s.attachClient(c, *e.Attach)
+	}
+	st.reported = func() {
+		x.status = state.Status{
+			Version: state.StatusVersion, BootID: m.l.BootID, Phase: state.Running,
+			Pid: st.report.Pid, PidStart: st.report.PidStart,
+		}
+		m.execs[st.report.Pid] = x
+	}
+	st.ended = func(ws unix.WaitStatus) { x.staged(st, e, ws) }
+	if err := sendSpec(st, e); err != nil {
+		st.hangUp() // its end is reported when it is reaped
+	}
+}
+
+// sendSpec hands the program's description to the stage. It may be longer than
+// what fits into one message.
+func sendSpec(st *stage, e *wire.Exec) error {
+	return wire.WriteJSON(stageWriter(st.sock), wire.KindRequest, e)
+}
+
+// stageWriter writes to a stage without raising SIGPIPE.
+type stageWriter int
+
+func (w stageWriter) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		k, err := unix.SendmsgN(int(w), p[n:], nil, nil, unix.MSG_NOSIGNAL)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
+}
+
+// staged is called when the exec stage has ended.
+func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
+	if st.report == nil || st.failure != nil {
+		f := wire.Failure{Code: 125}
+		if st.failure != nil {
+			f = *st.failure
+		} else {
+			f = st.unexpected("the exec stage", ws)
+		}
+		if st.report != nil {
+			delete(x.m.execs, st.report.Pid)
+		}
+		x.s.closeStreams()
+		x.client.last(wire.KindFailed, f)
+		return
+	}
+	if e.Terminal {
+		fd, err := st.terminal()
+		if err == nil {
+			err = x.s.adoptTerminal(fd, e.OpenStdin)
+		}
+		if err != nil {
+			x.client.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
+			return
+		}
+	}
+	x.s.listen()
+	if e.Detach {
+		x.client.last(wire.KindStarted, &x.status)
+		return
+	}
+	x.client.sendJSON(wire.KindStarted, &x.status)
+	x.s.resumeClients()
+}
+
+// ended is called when the program was reaped.
+func (x *execution) ended(ws unix.WaitStatus) {
+	delete(x.m.execs, x.status.Pid)
+	x.s.release()
+	x.status.Phase = state.Exited
+	x.status.ExitCode = exitCode(ws)
+	x.client.last(wire.KindExited, &x.status)
+}

@@ -1,0 +1,192 @@
+// Package monitor is the process that stays with a container: it has it
+// started, reaps it, keeps its log, serves those who attach, restarts it by its
+// policy, takes down what its start set up and records its end.
+//
+// It knows nothing of namespaces, file systems or networks: those are the start
+// stage's, a command of skiff that the monitor executes, see docs/architecture.md.
+// It stays small: standard library, x/sys, state, runtime/wire, runtime/logfile
+// and runtime/teardown only.
+//
+// Everything happens in one goroutine (see loop), in the order in which a crash
+// at any point leaves records that state.Store.Status reads as lost.
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/logfile"
+	"skiff/runtime/wire"
+	"skiff/state"
+	"skiff/state/dirs"
+	"skiff/state/lock"
+)
+
+// launchFD is the connection to the engine that started this monitor.
+const launchFD = 3
+
+// activity is what the monitor does at the moment.
+type activity uint8
+
+const (
+	starting activity = iota // a start stage is at work
+	running                  // the first process runs
+	waiting                  // for the next start by the restart policy
+	leaving                  // everything is recorded; the last frames are sent
+)
+
+type monitor struct {
+	loop  *loop
+	l     wire.Launch
+	c     dirs.Container
+	env   []string // for skiff's internal commands
+	chunk []byte   // the one buffer that everything is read into
+	null  int      // /dev/null
+	// direct are the caller's own streams where the container gets those.
+	direct []int
+	alive  *lock.Lock
+	ctl    int // listening socket
+	conns  []*conn
+	// launcher is the connection that sent the Launch.
+	launcher *conn
+
+	doing  activity
+	main   *session
+	log    *logfile.Writer
+	stages map[int]*stage     // by process id
+	execs  map[int]*execution // by process id
+	status state.Status
+	last   *state.Status // of the last run before the present one
+	// pid is the first process while it is not reaped, else 0; pending is its
+	// wait status where it ended before its start stage did.
+	pid     int
+	pending *unix.WaitStatus
+	oom     oomCount
+	// reserved are the descriptors that keep published ports from others.
+	reserved []int
+
+	restart      restarter
+	stopping     bool // by the user: no restart
+	terminating  bool // this process was told to end
+	killTimer    *timer
+	restartTimer *timer
+	trimTimer    *timer
+}
+
+// Main is the whole program.
+func Main() int {
+	m := &monitor{
+		c: dirs.Container{}, ctl: -1, null: -1,
+		stages: make(map[int]*stage), execs: make(map[int]*execution),
+	}
+	if err := m.prepare(); err != nil {
+		m.refuse(err)
+		return 1
+	}
+	for m.doing != leaving || len(m.conns) > 0 {
+		if err := m.loop.turn(); err != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
+// prepare does everything up to the running start stage. The stage comes as
+// early as possible: what it does not need is made while it works.
+func (m *monitor) prepare() error {
+	closeFrom(launchFD + 1)
+	if err := m.readLaunch(); err != nil {
+		return err
+	}
+	if err := m.detach(); err != nil {
+		return err
+	}
+	if err := m.claim(); err != nil {
+		return err
+	}
+	err := m.begin()
+	if err != nil {
+		m.abandon(err)
+	}
+	return err
+}
+
+// begin starts the stage and makes what clients need. On error the caller
+// undoes it with abandon.
+func (m *monitor) begin() (err error) {
+	if m.chunk, err = bigBuffer(frameHeader + chunkSize); err != nil {
+		return err
+	}
+	if m.loop, err = newLoop(); err != nil {
+		return err
+	}
+	m.main = newSession(m)
+	m.main.terminal, m.main.once, m.main.size = m.l.Terminal, m.l.StdinOnce, m.l.Size
+	if err := m.spawnStart(); err != nil {
+		return err
+	}
+	if !m.l.Direct {
+		m.log, err = logfile.Open(m.l.Log, logfile.Meta{ID: m.l.ID, Name: m.l.Name, Image: m.l.Image, Labels: m.l.Labels})
+		if err != nil {
+			return err
+		}
+		m.main.log = m.log
+	}
+	if err := m.listen(); err != nil {
+		return err
+	}
+	if err := m.watchSignals(); err != nil {
+		return err
+	}
+	m.launcher, err = m.addConn(launchFD, roleWait)
+	if err == nil && m.l.Attach != nil {
+		m.launcher.role = roleAttached
+		m.main.attachClient(m.launcher, *m.l.Attach)
+	}
+	return err
+}
+
+func (m *monitor) readLaunch() error {
+	k, payload, fds, err := wire.ReceiveFDs(launchFD)
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read what to launch: %w", err)
+	}
+	if k != wire.KindLaunch {
+		return errors.New("cannot launch: the first message is not a launch")
+	}
+	if err := json.Unmarshal(payload, &m.l); err != nil {
+		return fmt.Errorf("cannot read what to launch: %w", err)
+	}
+	if m.l.Version > wire.Version {
+		return fmt.Errorf("cannot launch: version %d is newer than this monitor's", m.l.Version)
+	}
+	if len(m.l.Engine) == 0 || !state.IsID(m.l.ID) || m.l.DataDir == "" || m.l.RunDir == "" {
+		return errors.New("cannot launch: the message is not complete")
+	}
+	m.restart.policy = m.l.Restart
+	m.c = dirs.Container{ID: m.l.ID, Data: m.l.DataDir, Run: m.l.RunDir}
+	m.env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return kv == SchedulerEnv })
+	return nil
+}
+
+// SchedulerEnv is set for the monitor by whoever starts it: one processor is
+// enough for it, and each costs memory. The monitor does not pass it on.
+const SchedulerEnv = "GOMAXPROCS=1"
+
+// busy puts off giving idle memory back.
+func (m *monitor) busy() {
+	if m.trimTimer == nil {
+		m.trimTimer = m.loop.after(time.Second, m.trim)
+		return
+	}
+	m.trimTimer.at = time.Now().Add(time.Second)
+}

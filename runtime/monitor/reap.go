@@ -1,0 +1,104 @@
+package monitor
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is one ended process.
+type child struct {
+	pid int
+	ws  unix.WaitStatus
+}
+
+// reap collects all ended children: stages, the first process, those started by
+// exec, and orphans that became ours. Stages come first, because they tell
+// which processes theirs were.
+func (m *monitor) reap() {
+	var ended []child
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			break
+		}
+		ended = append(ended, child{pid, ws})
+	}
+	for _, c := range ended {
+		if st := m.stages[c.pid]; st != nil {
+			m.notePending(st, ended)
+			st.exited(c.ws)
+		}
+	}
+	for _, c := range ended {
+		if x := m.execs[c.pid]; x != nil {
+			x.ended(c.ws)
+		}
+	}
+	for _, c := range ended {
+		if c.pid == m.pid && m.doing == running {
+			m.ended(c.ws)
+		}
+	}
+}
+
+// notePending remembers the end of the first process where it was reaped
+// together with its start stage.
+func (m *monitor) notePending(st *stage, ended []child) {
+	if m.doing != starting || st.s != m.main {
+		return
+	}
+	for _, c := range ended {
+		if m.pid != 0 && c.pid == m.pid {
+			ws := c.ws
+			m.pending = &ws
+		}
+	}
+}
+
+// exitCode is a process's status as shells and Docker give it.
+func exitCode(ws unix.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+// oomCount is the number of OOM kills that cgroup files counted before the
+// container ran.
+type oomCount struct {
+	files  []string
+	before uint64
+}
+
+func countOOM(files []string) oomCount {
+	o := oomCount{files: files}
+	o.before = o.now()
+	return o
+}
+
+// killed reports whether the kernel killed for want of memory since.
+func (o oomCount) killed() bool { return o.now() > o.before }
+
+func (o oomCount) now() (n uint64) {
+	for _, f := range o.files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		for line := range bytes.Lines(b) {
+			if v, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+				k, _ := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 64)
+				n += k
+			}
+		}
+	}
+	return n
+}

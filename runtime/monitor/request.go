@@ -1,0 +1,109 @@
+package monitor
+
+import (
+	"path/filepath"
+
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+// request carries out what a client asks for.
+func (m *monitor) request(c *conn, req *wire.Request) {
+	if m.doing == leaving {
+		c.last(wire.KindReply, wire.Reply{Error: "the container has ended"})
+		return
+	}
+	switch req.Op {
+	case wire.OpWait:
+		c.role = roleWait
+	case wire.OpWaitGone:
+		c.role = roleGone
+	case wire.OpAttach:
+		m.attach(c, req.Attach)
+	case wire.OpExec:
+		m.exec(c, req.Exec)
+	default:
+		reply := wire.Reply{Error: m.order(req)}
+		c.last(wire.KindReply, reply)
+		if reply.Error == "" && req.Op == wire.OpStop && m.doing == waiting {
+			m.loop.stop(m.restartTimer)
+			m.leave()
+		}
+	}
+}
+
+// order carries out a request that is done at once. It returns what is wrong
+// with it.
+func (m *monitor) order(req *wire.Request) string {
+	switch req.Op {
+	case wire.OpStop:
+		m.stopping = true
+	case wire.OpResize:
+		if req.Size == nil || !m.l.Terminal {
+			return "the container has no terminal"
+		}
+		m.main.resize(*req.Size)
+	case wire.OpUpdate:
+		m.update(req)
+	case wire.OpPaused:
+		return m.paused(req.Paused)
+	case wire.OpReopen:
+		if m.log != nil {
+			if err := m.log.Reopen(); err != nil {
+				return err.Error()
+			}
+		}
+	default:
+		return "unknown request " + req.Op
+	}
+	return ""
+}
+
+func (m *monitor) attach(c *conn, a *wire.Attach) {
+	switch {
+	case a == nil:
+		c.close()
+		return
+	case m.l.Direct:
+		c.last(wire.KindReply, wire.Reply{Error: "its streams belong to the command that started it"})
+		return
+	}
+	c.role = roleAttached
+	c.sendJSON(wire.KindReply, wire.Reply{Status: &m.status})
+	m.main.attachClient(c, *a)
+	m.main.throttle()
+}
+
+func (m *monitor) update(req *wire.Request) {
+	if req.Restart != nil {
+		m.restart.policy = *req.Restart
+	}
+	if req.Name != "" && req.Name == filepath.Base(req.Name) {
+		m.l.Name = req.Name
+		if m.l.NameFile != "" {
+			m.l.NameFile = filepath.Join(filepath.Dir(m.l.NameFile), req.Name)
+		}
+		if m.log != nil {
+			m.log.Rename(req.Name)
+		}
+	}
+}
+
+func (m *monitor) paused(yes bool) string {
+	from, to := state.Paused, state.Running
+	if yes {
+		from, to = to, from
+	}
+	if m.status.Phase == to {
+		return ""
+	}
+	if m.doing != running || m.status.Phase != from {
+		return "the container does not run"
+	}
+	m.status.Phase = to
+	if err := m.recordStatus(); err != nil {
+		m.status.Phase = from
+		return err.Error()
+	}
+	return ""
+}

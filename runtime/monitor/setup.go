@@ -1,0 +1,205 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+	"skiff/state/jsonfile"
+	"skiff/state/lock"
+)
+
+// claimWait is how long the monitor of the container's last run may take to
+// leave.
+const claimWait = 5 * time.Second
+
+// closeFrom closes what the caller left open, so that the monitor keeps nothing
+// of its terminal, pipes or locks.
+func closeFrom(first int) {
+	if unix.CloseRange(uint(first), ^uint(0)>>1, 0) == nil {
+		return
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
+			unix.Close(fd)
+		}
+	}
+}
+
+// detach leaves the caller's session, directory and streams.
+func (m *monitor) detach() (err error) {
+	unix.CloseOnExec(launchFD)
+	unix.Setsid() // fails where the caller did it already
+	unix.Umask(0o022)
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot adopt orphans: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
+	if m.null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("cannot open /dev/null: %w", err)
+	}
+	for fd := range 3 {
+		if m.l.Direct {
+			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, launchFD+1)
+			if err != nil {
+				return fmt.Errorf("cannot keep the caller's streams: %w", err)
+			}
+			m.direct = append(m.direct, dup)
+		}
+		if err := unix.Dup3(m.null, fd, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *monitor) isDirect(fd int) bool {
+	for _, d := range m.direct {
+		if d == fd {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *monitor) closeDirect() {
+	for _, fd := range m.direct {
+		unix.Close(fd)
+	}
+	m.direct = nil
+}
+
+// claim makes the container's directory below the run root and takes the claim
+// on the container. The monitor of the last run may be about to leave.
+func (m *monitor) claim() error {
+	deadline := time.Now().Add(claimWait)
+	for {
+		if err := os.MkdirAll(filepath.Dir(m.c.Run), 0o711); err != nil {
+			return fmt.Errorf("cannot make the run directory: %w", err)
+		}
+		if err := os.Mkdir(m.c.Run, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("cannot make the run directory: %w", err)
+		}
+		l, err := lock.Claim(m.c.Alive())
+		if err == nil {
+			m.alive = l
+			return nil
+		}
+		if !errors.Is(err, lock.ErrBusy) && !errors.Is(err, os.ErrNotExist) || time.Now().After(deadline) {
+			return err
+		}
+		if jsonfile.Exists(m.c.Status()) {
+			return errors.New("cannot start container: it runs already")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// listen makes the control socket. Its path may be too long for an address, so
+// it goes through a descriptor of its directory.
+func (m *monitor) listen() error {
+	dir, err := unix.Open(m.c.Run, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w", m.c.Run, err)
+	}
+	defer unix.Close(dir)
+	name := filepath.Base(m.c.Control())
+	unix.Unlinkat(dir, name, 0) // left by one that was killed: the claim is ours
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("cannot make the control socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(dir) + "/" + name})
+	unix.Umask(old)
+	if err == nil {
+		err = unix.Listen(fd, 64)
+	}
+	if err == nil {
+		_, err = m.loop.add(fd, unix.EPOLLIN, func(uint32) { m.accept() })
+	}
+	if err != nil {
+		unix.Close(fd)
+		return fmt.Errorf("cannot make the control socket: %w", err)
+	}
+	m.ctl = fd
+	return nil
+}
+
+// watchSignals makes ended children and the request to end known to the loop.
+// HUP and INT are taken so that they do nothing here, yet are not ignored: that
+// the container's processes would inherit.
+func (m *monitor) watchSignals() error {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	var term atomic.Bool
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
+	go func() {
+		one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+		for s := range signals {
+			if s == unix.SIGTERM {
+				term.Store(true)
+			}
+			unix.Write(fd, one)
+		}
+	}()
+	_, err = m.loop.add(fd, unix.EPOLLIN, func(uint32) {
+		var count [8]byte
+		unix.Read(fd, count[:])
+		if term.Swap(false) {
+			m.terminate()
+		}
+		m.reap()
+	})
+	unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // for a child that ended before
+	return err
+}
+
+// refuse tells the engine why there will be no container.
+func (m *monitor) refuse(err error) {
+	f := wire.Failure{Message: err.Error(), Code: 125}
+	var as wire.Failure
+	if errors.As(err, &as) {
+		f = as
+	}
+	unix.SetNonblock(launchFD, false)
+	wire.SendFDs(launchFD, wire.KindFailed, f, nil)
+}
+
+// bigBuffer is memory that can be given back while it is not used.
+func bigBuffer(size int) ([]byte, error) {
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot allocate memory: %w", err)
+	}
+	unix.Madvise(b, unix.MADV_NOHUGEPAGE)
+	return b, nil
+}
+
+// trim gives back the memory that only a busy container needs.
+func (m *monitor) trim() {
+	m.trimTimer = nil
+	unix.Madvise(m.chunk, unix.MADV_DONTNEED)
+	if m.log != nil {
+		m.log.Trim()
+	}
+	debug.FreeOSMemory()
+}

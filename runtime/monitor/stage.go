@@ -1,0 +1,192 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+)
+
+// stage is a running start stage or exec stage.
+type stage struct {
+	m       *monitor
+	s       *session
+	pid     int
+	sock    int // to the stage; -1 when it has closed
+	w       *watch
+	console int // where the terminal arrives; -1 without one
+
+	report  *wire.Stage
+	failure *wire.Failure
+	fds     []int // that came with the report
+	// reported is called once, when report is there; ended when the process is
+	// reaped and all its frames are read.
+	reported func()
+	ended    func(unix.WaitStatus)
+}
+
+// stageOptions says how a stage is started.
+type stageOptions struct {
+	verb      string
+	flags     uintptr // clone(2)
+	terminal  bool
+	openStdin bool
+	std       []int // the program's streams where they are not made here
+}
+
+// spawnStage starts an internal command of skiff with the session's streams.
+// On error nothing is left.
+func (m *monitor) spawnStage(s *session, o stageOptions) (st *stage, err error) {
+	st = &stage{m: m, s: s, sock: -1, console: -1}
+	ends := [3]int{m.null, m.null, m.null}
+	switch {
+	case o.std != nil:
+		ends = [3]int(o.std)
+	case !o.terminal:
+		if ends, err = s.pipes(o.openStdin); err != nil {
+			return nil, err
+		}
+	}
+	defer m.closeEnds(ends)
+	files := []int{ends[0], ends[1], ends[2]}
+	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		s.closeStreams()
+		return nil, err
+	}
+	defer unix.Close(sock[1])
+	files, st.sock = append(files, sock[1]), sock[0]
+	if o.terminal {
+		console, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			st.close()
+			return nil, err
+		}
+		defer unix.Close(console[1])
+		files, st.console = append(files, console[1]), console[0]
+	}
+	st.pid, err = m.run(o.verb, o.flags, files)
+	if err == nil {
+		st.w, err = m.loop.add(st.sock, unix.EPOLLIN, func(uint32) { st.receive() })
+	}
+	if err != nil {
+		st.close()
+		s.closeStreams()
+		return nil, fmt.Errorf("cannot run %s: %w", m.l.Engine[0], err)
+	}
+	m.stages[st.pid] = st
+	return st, nil
+}
+
+// run executes an internal command of skiff.
+func (m *monitor) run(verb string, flags uintptr, files []int) (pid int, err error) {
+	argv := append(slices.Clone(m.l.Engine), verb, m.l.ID)
+	attr := &syscall.ProcAttr{Dir: "/", Env: m.env, Sys: &syscall.SysProcAttr{Cloneflags: flags}}
+	for _, fd := range files {
+		attr.Files = append(attr.Files, uintptr(fd))
+	}
+	return syscall.ForkExec(argv[0], argv, attr)
+}
+
+// receive takes one frame from the stage.
+func (st *stage) receive() {
+	k, payload, fds, err := wire.ReceiveFDs(st.sock)
+	st.fds = append(st.fds, fds...)
+	if err != nil {
+		st.hangUp()
+		return
+	}
+	switch {
+	case k == wire.KindStage && st.report == nil:
+		var r wire.Stage
+		if err := json.Unmarshal(payload, &r); err == nil && r.Pid > 0 {
+			st.report = &r
+			st.reported()
+		}
+	case k == wire.KindFailed:
+		var f wire.Failure
+		if json.Unmarshal(payload, &f) == nil {
+			st.failure = &f
+		}
+	}
+}
+
+// hangUp closes the connection: the stage takes this as the order to undo what
+// it did.
+func (st *stage) hangUp() {
+	if st.sock >= 0 {
+		st.m.loop.remove(st.w)
+		unix.Close(st.sock)
+		st.sock = -1
+	}
+}
+
+// exited is called when the stage was reaped.
+func (st *stage) exited(ws unix.WaitStatus) {
+	delete(st.m.stages, st.pid)
+	for st.sock >= 0 {
+		st.receive()
+	}
+	st.ended(ws)
+	st.close()
+}
+
+func (st *stage) close() {
+	st.hangUp()
+	if st.console >= 0 {
+		unix.Close(st.console)
+		st.console = -1
+	}
+	for _, fd := range st.fds {
+		unix.Close(fd)
+	}
+	st.fds = nil
+}
+
+// terminal receives the terminal's controlling side, which is there when the
+// stage has reported.
+func (st *stage) terminal() (int, error) {
+	unix.SetNonblock(st.console, true)
+	buf := make([]byte, 4096)
+	oob := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(st.console, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("cannot receive the terminal: %w", err)
+	}
+	msgs, err := unix.ParseSocketControlMessage(oob[:n])
+	if err != nil || len(msgs) == 0 {
+		return -1, fmt.Errorf("cannot receive the terminal: no descriptor came")
+	}
+	fds, err := unix.ParseUnixRights(&msgs[0])
+	if err != nil || len(fds) != 1 {
+		return -1, fmt.Errorf("cannot receive the terminal: no descriptor came")
+	}
+	if _, err := unix.IoctlGetTermios(fds[0], unix.TCGETS); err != nil {
+		unix.Close(fds[0])
+		return -1, fmt.Errorf("cannot receive the terminal: not a terminal came")
+	}
+	return fds[0], nil
+}
+
+// unexpected is the failure of a stage that ended without telling why. What a
+// crashing program wrote to stderr is the best explanation there is.
+func (st *stage) unexpected(verb string, ws unix.WaitStatus) wire.Failure {
+	how := fmt.Sprintf("ended with status %d", ws.ExitStatus())
+	if ws.Signaled() {
+		how = "was ended by signal " + unix.SignalName(ws.Signal())
+	}
+	msg := fmt.Sprintf("cannot start container: %s %s", verb, how)
+	if st.s != nil && len(st.s.outlets) == 2 && st.s.outlets[1].fd >= 0 && st.report == nil {
+		buf := make([]byte, 512)
+		if n, _ := unix.Read(st.s.outlets[1].fd, buf); n > 0 {
+			line, _, _ := bytes.Cut(buf[:n], []byte("\n"))
+			msg += ": " + string(line)
+		}
+	}
+	return wire.Failure{Message: msg, Code: 125}
+}

@@ -1,0 +1,99 @@
+package monitor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+// spawnStart starts the start stage.
+func (m *monitor) spawnStart() error {
+	m.doing = starting
+	m.status = state.Status{
+		Version: state.StatusVersion, BootID: m.l.BootID, Monitor: unix.Getpid(),
+		RestartCount: m.status.RestartCount,
+	}
+	m.main.ended = false
+	o := stageOptions{verb: "start-stage", flags: unix.CLONE_NEWNS, terminal: m.l.Terminal, openStdin: m.l.OpenStdin}
+	if m.l.Direct && !m.l.Terminal {
+		std := append([]int(nil), m.direct...)
+		if !m.l.OpenStdin {
+			std[0] = m.null
+		}
+		o.std = std
+	}
+	st, err := m.spawnStage(m.main, o)
+	if err != nil {
+		return err
+	}
+	if m.l.Restart.Name == "" || m.l.Restart.Name == state.RestartNo {
+		m.closeDirect()
+	}
+	var early error
+	gone := false
+	st.reported = func() {
+		if early = m.created(st); early != nil {
+			st.hangUp()
+			return
+		}
+		gone = true
+	}
+	st.ended = func(ws unix.WaitStatus) {
+		switch {
+		case early != nil:
+			m.startFailed(st, wire.Failure{Message: early.Error(), Code: 125}, true)
+		case st.failure != nil:
+			m.startFailed(st, *st.failure, st.report != nil)
+		case !gone || ws != 0:
+			m.startFailed(st, st.unexpected("the start stage", ws), true)
+		default:
+			m.started()
+		}
+	}
+	return nil
+}
+
+// created records a container that waits to begin, then lets it.
+func (m *monitor) created(st *stage) error {
+	r := st.report
+	m.reserved, st.fds = st.fds, nil
+	m.pid = r.Pid
+	m.oom = countOOM(r.OOMFiles)
+	if m.l.Terminal {
+		fd, err := st.terminal()
+		if err != nil {
+			return err
+		}
+		if err := m.main.adoptTerminal(fd, m.l.OpenStdin); err != nil {
+			return err
+		}
+	}
+	s := &m.status
+	s.Phase, s.Pid, s.PidStart = state.Running, r.Pid, r.PidStart
+	s.StartedAt = time.Now().UTC()
+	s.Network, s.Teardown = r.Network, r.Teardown
+	if err := m.record(); err != nil {
+		return err
+	}
+	_, err := unix.SendmsgN(st.sock, []byte{byte(wire.KindGo), 0, 0, 0, 0}, nil, nil, unix.MSG_NOSIGNAL)
+	return err
+}
+
+// started is called when the user's program begins and its start stage is gone.
+func (m *monitor) started() {
+	m.doing = running
+	m.main.listen()
+	if m.launcher != nil {
+		m.launcher.sendJSON(wire.KindStarted, &m.status)
+	}
+	m.busy()
+	switch {
+	case m.pending != nil:
+		m.ended(*m.pending)
+	case m.terminating:
+		m.terminate()
+	}
+}

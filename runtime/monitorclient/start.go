@@ -1,0 +1,104 @@
+package monitorclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+)
+
+// programName is the monitor's name in process lists.
+const programName = "skiff-monitor"
+
+// schedulerEnv is monitor.SchedulerEnv.
+const schedulerEnv = "GOMAXPROCS=1"
+
+// StartOptions says how a monitor is started.
+type StartOptions struct {
+	// Stdin, Stdout and Stderr are the monitor's, which become the container's
+	// with Launch.Direct; nil means /dev/null.
+	Stdin, Stdout, Stderr *os.File
+	// Spawn starts the program in another way than by fork and exec, such as in a
+	// user namespace. files become the new process's descriptors from 0 on. The
+	// process is not waited for.
+	Spawn func(program string, argv, env []string, files []*os.File) error
+}
+
+// Start starts a monitor from the program file and waits until the container
+// runs. An error that is a wire.Failure says why it does not; then everything
+// is undone. The session receives the container's streams as l.Attach says, and
+// its end.
+//
+// ctx bounds the wait for the start. When it ends the container's start goes
+// on.
+func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (*Session, error) {
+	l.Version = wire.Version
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the monitor: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "launch")
+	err = spawn(program, l, o, theirs)
+	theirs.Close()
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("cannot start the monitor: %w", err)
+	}
+	unix.SetNonblock(pair[0], true)
+	c := newConn(pair[0])
+	s := &Session{conn: c}
+	stop := context.AfterFunc(ctx, func() { c.f.SetReadDeadline(time.Unix(1, 0)) })
+	err = c.writeJSON(wire.KindLaunch, l)
+	if err == nil || errors.Is(err, unix.EPIPE) {
+		err = s.awaitStart()
+	}
+	if !stop() && ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := []*os.File{o.Stdin, o.Stdout, o.Stderr, conn}
+	for i := range files {
+		if files[i] == nil {
+			files[i] = null
+		}
+	}
+	argv := []string{programName, l.ID[:min(12, len(l.ID))]}
+	if l.Name != "" {
+		argv = append(argv, l.Name)
+	}
+	env := []string{schedulerEnv}
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "GOMAXPROCS=") {
+			env = append(env, kv)
+		}
+	}
+	if o.Spawn != nil {
+		return o.Spawn(program, argv, env, files)
+	}
+	p, err := os.StartProcess(program, argv, &os.ProcAttr{
+		Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return err
+	}
+	return p.Release() // it outlives us
+}

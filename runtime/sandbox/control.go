@@ -1,0 +1,140 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/specconv"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Root is the path of the container's root directory as the kernel shows it to
+// others, for opening files in it. It is the container's to change: open it
+// only through rootfs/safepath.
+func (s *Sandbox) Root() string { return "/proc/" + strconv.Itoa(s.pid) + "/root" }
+
+// Signal sends a signal to the first process. SIGKILL also thaws a paused
+// container and, where the pid namespace is shared, ends all its processes.
+func (s *Sandbox) Signal(sig syscall.Signal) error {
+	if err := s.container.Signal(sig); err != nil {
+		return notRunning(fmt.Errorf("cannot signal the container: %w", err), err)
+	}
+	return nil
+}
+
+// Pause freezes all processes of the container, Resume thaws them.
+func (s *Sandbox) Pause() error {
+	if err := s.container.Pause(); err != nil {
+		return notRunning(fmt.Errorf("cannot pause the container: %w", err), err)
+	}
+	return nil
+}
+
+// Resume lets a paused container go on.
+func (s *Sandbox) Resume() error {
+	if err := s.container.Resume(); err != nil {
+		return notRunning(fmt.Errorf("cannot resume the container: %w", err), err)
+	}
+	return nil
+}
+
+// Pids are all processes in the container's cgroup, in the caller's namespace.
+func (s *Sandbox) Pids() ([]int, error) {
+	pids, err := s.container.Processes()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the container's processes: %w", err)
+	}
+	return pids, nil
+}
+
+func notRunning(told, err error) error {
+	if errors.Is(err, libcontainer.ErrNotRunning) {
+		return fmt.Errorf("%w", ErrNotRunning)
+	}
+	return told
+}
+
+// Update changes the limits of a running container. r is made by spec.Limits;
+// what is nil or zero in it stays as it is. Device rules are left alone.
+func (s *Sandbox) Update(r *specs.LinuxResources) error {
+	config := s.container.Config()
+	fresh, err := specconv.CreateCgroupConfig(&specconv.CreateOpts{
+		CgroupName: s.id,
+		Spec:       &specs.Spec{Linux: &specs.Linux{Resources: r}},
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("cannot update the container: %w", err)
+	}
+	merged := merge(*config.Cgroups.Resources, fresh.Resources)
+	group := *config.Cgroups
+	group.Resources = &merged
+	config.Cgroups = &group
+	if err := s.container.Set(config); err != nil {
+		return notRunning(fmt.Errorf("cannot update the container: %w", err), err)
+	}
+	return nil
+}
+
+// merge puts the limits that are set in n over those of r.
+func merge(r cgroups.Resources, n *cgroups.Resources) cgroups.Resources {
+	over(&r.Memory, n.Memory)
+	over(&r.MemorySwap, n.MemorySwap)
+	over(&r.MemoryReservation, n.MemoryReservation)
+	over(&r.CpuShares, n.CpuShares)
+	over(&r.CpuWeight, n.CpuWeight)
+	over(&r.CpuQuota, n.CpuQuota)
+	over(&r.CpuPeriod, n.CpuPeriod)
+	over(&r.CpuRtRuntime, n.CpuRtRuntime)
+	over(&r.CpuRtPeriod, n.CpuRtPeriod)
+	over(&r.CpusetCpus, n.CpusetCpus)
+	over(&r.CpusetMems, n.CpusetMems)
+	over(&r.PidsLimit, n.PidsLimit)
+	over(&r.BlkioWeight, n.BlkioWeight)
+	over(&r.MemorySwappiness, n.MemorySwappiness)
+	if len(n.BlkioWeightDevice) > 0 {
+		r.BlkioWeightDevice = n.BlkioWeightDevice
+	}
+	if len(n.BlkioThrottleReadBpsDevice) > 0 {
+		r.BlkioThrottleReadBpsDevice = n.BlkioThrottleReadBpsDevice
+	}
+	if len(n.BlkioThrottleWriteBpsDevice) > 0 {
+		r.BlkioThrottleWriteBpsDevice = n.BlkioThrottleWriteBpsDevice
+	}
+	if len(n.BlkioThrottleReadIOPSDevice) > 0 {
+		r.BlkioThrottleReadIOPSDevice = n.BlkioThrottleReadIOPSDevice
+	}
+	if len(n.BlkioThrottleWriteIOPSDevice) > 0 {
+		r.BlkioThrottleWriteIOPSDevice = n.BlkioThrottleWriteIOPSDevice
+	}
+	// The rules of the start stand; writing them again would briefly deny all.
+	r.SkipDevices = true
+	r.Freezer = cgroups.Undefined
+	return r
+}
+
+func over[T comparable](to *T, from T) {
+	var zero T
+	if from != zero {
+		*to = from
+	}
+}
+
+// Destroy ends whatever still runs in the sandbox and removes its cgroups and
+// its state. Doing it twice is no error.
+func (s *Sandbox) Destroy() error {
+	if err := s.end(); err != nil {
+		return fmt.Errorf("cannot end the container's processes: %w", err)
+	}
+	if err := s.container.Destroy(); err != nil {
+		return fmt.Errorf("cannot remove the container's sandbox: %w", err)
+	}
+	if err := os.RemoveAll(s.StateDir()); err != nil {
+		return fmt.Errorf("cannot remove the container's sandbox: %w", err)
+	}
+	return nil
+}

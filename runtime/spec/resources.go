@@ -1,0 +1,301 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"skiff/runtime/hostfacts"
+	"skiff/state"
+)
+
+// DefaultPidsLimit is how many tasks a container may have that asks for nothing.
+const DefaultPidsLimit = 2048
+
+// cpuPeriod is the kernel's default period in microseconds.
+const cpuPeriod = 100_000
+
+// ErrNoLimits means that limits were asked for where skiff has no cgroups to
+// set them in.
+var ErrNoLimits = errors.New("this user has no control groups of its own (cgroup v2 with systemd gives it some)")
+
+// resources sets the limits and the place of the cgroup.
+func (b *builder) resources() error {
+	r, err := Limits(b.cfg.Resources, b.in.Host, b.in.BlockDevices, b.in.Warn)
+	if err != nil {
+		return err
+	}
+	limited := b.limitable()
+	if !limited {
+		if what := asked(b.cfg.Resources); what != "" {
+			return fmt.Errorf("cannot set the limit %s: %w", what, ErrNoLimits)
+		}
+		r = &specs.LinuxResources{}
+	}
+	r.Devices = b.out.Linux.Resources.Devices
+	b.out.Linux.Resources = r
+	b.out.Linux.CgroupsPath = b.cgroupsPath(limited)
+	return nil
+}
+
+// limitable says whether the container gets a cgroup in which limits can be
+// set. An ordinary user needs one of their own, which systemd hands out on
+// cgroup v2, or names one.
+func (b *builder) limitable() bool {
+	if !b.in.Rootless {
+		return b.in.Host.Cgroup.Mode != ""
+	}
+	return b.in.Host.Cgroup.V2() && b.cfg.CgroupManager == "systemd" || b.cfg.CgroupParent != ""
+}
+
+// cgroupsPath is where the container's cgroup is. For systemd it has the form
+// slice:prefix:name. Empty leaves it to the runtime, which then takes what it
+// may have and does without otherwise.
+func (b *builder) cgroupsPath(limited bool) string {
+	prefix, parent, id := b.in.CgroupPrefix, b.cfg.CgroupParent, b.cfg.ID
+	if prefix == "" {
+		prefix = "skiff"
+	}
+	if b.cfg.CgroupManager == "systemd" {
+		if parent == "" {
+			parent = "system.slice"
+			if b.in.Rootless {
+				parent = "user.slice"
+			}
+		}
+		return path.Base(parent) + ":" + prefix + ":" + id
+	}
+	if !limited {
+		return ""
+	}
+	if parent == "" {
+		parent = prefix
+	}
+	return path.Join("/", parent, id)
+}
+
+// asked names the first limit that the user asked for, by its option.
+func asked(r state.Resources) string {
+	for _, l := range []struct {
+		set  bool
+		name string
+	}{
+		{r.Memory != 0, "--memory"},
+		{r.MemorySwap != 0, "--memory-swap"},
+		{r.MemoryReservation != 0, "--memory-reservation"},
+		{r.CPUShares != 0, "--cpu-shares"},
+		{r.NanoCPUs != 0, "--cpus"},
+		{r.CPUQuota != 0, "--cpu-quota"},
+		{r.CpusetCpus != "", "--cpuset-cpus"},
+		{r.CpusetMems != "", "--cpuset-mems"},
+		{r.PidsLimit > 0 && r.PidsLimit != DefaultPidsLimit, "--pids-limit"},
+		{r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0, "--blkio-weight"},
+		{len(r.DeviceReadBps)+len(r.DeviceWriteBps)+len(r.DeviceReadIOps)+len(r.DeviceWriteIOps) > 0, "--device-read-bps"},
+	} {
+		if l.set {
+			return l.name
+		}
+	}
+	return ""
+}
+
+// Limits turns limits into the runtime's form, leaving out what the machine's
+// cgroups cannot do and telling warn about it. blocks are the block devices
+// that r names, by path. Device rules are not part of it.
+func Limits(r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts.Device, warn func(string)) (*specs.LinuxResources, error) {
+	if warn == nil {
+		warn = func(string) {}
+	}
+	out := &specs.LinuxResources{
+		Memory: memoryLimits(r, host, warn),
+		CPU:    cpuLimits(r, host, warn),
+	}
+	pids := r.PidsLimit
+	if pids == 0 {
+		pids = DefaultPidsLimit
+	}
+	if host.Cgroup.Has("pids") {
+		out.Pids = &specs.LinuxPids{Limit: &pids}
+	} else if r.PidsLimit > 0 {
+		warn("this machine cannot limit the number of tasks (no pids cgroup)")
+	}
+	var err error
+	out.BlockIO, err = blockLimits(r, host, blocks, warn)
+	return out, err
+}
+
+func memoryLimits(r state.Resources, host hostfacts.Facts, warn func(string)) *specs.LinuxMemory {
+	m := &specs.LinuxMemory{}
+	if r.Memory == 0 && r.MemorySwap == 0 && r.MemoryReservation == 0 && r.MemorySwappiness == nil && !r.OOMKillDisable {
+		return nil
+	}
+	if !host.Cgroup.Has("memory") {
+		warn("this machine cannot limit memory (no memory cgroup)")
+		return nil
+	}
+	if r.Memory != 0 {
+		m.Limit = &r.Memory
+	}
+	if r.MemoryReservation != 0 {
+		m.Reservation = &r.MemoryReservation
+	}
+	if r.MemorySwap != 0 {
+		if host.Cgroup.Swap {
+			m.Swap = &r.MemorySwap
+		} else if r.MemorySwap > 0 {
+			warn("this machine cannot limit swap; only memory is limited")
+		}
+	}
+	v1only := "this machine has cgroup v2, which has no %s"
+	if r.MemorySwappiness != nil {
+		if host.Cgroup.V2() {
+			warn(fmt.Sprintf(v1only, "swappiness"))
+		} else {
+			v := uint64(*r.MemorySwappiness)
+			m.Swappiness = &v
+		}
+	}
+	if r.OOMKillDisable {
+		if host.Cgroup.V2() {
+			warn(fmt.Sprintf(v1only, "way to turn the OOM killer off"))
+		} else {
+			m.DisableOOMKiller = &r.OOMKillDisable
+		}
+	}
+	return m
+}
+
+func cpuLimits(r state.Resources, host hostfacts.Facts, warn func(string)) *specs.LinuxCPU {
+	c := &specs.LinuxCPU{}
+	bandwidth := r.CPUShares != 0 || r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 ||
+		r.CPURealtimePeriod != 0 || r.CPURealtimeRuntime != 0
+	switch {
+	case bandwidth && !host.Cgroup.Has("cpu"):
+		warn("this machine cannot limit processor time (no cpu cgroup)")
+	case bandwidth:
+		bandwidthLimits(c, r)
+	}
+	if r.CpusetCpus != "" || r.CpusetMems != "" {
+		if host.Cgroup.Has("cpuset") {
+			c.Cpus, c.Mems = r.CpusetCpus, r.CpusetMems
+		} else {
+			warn("this machine cannot bind containers to processors (no cpuset cgroup)")
+		}
+	}
+	if *c == (specs.LinuxCPU{}) {
+		return nil
+	}
+	return c
+}
+
+func bandwidthLimits(c *specs.LinuxCPU, r state.Resources) {
+	if r.CPUShares != 0 {
+		c.Shares = &r.CPUShares
+	}
+	quota, period := r.CPUQuota, r.CPUPeriod
+	if r.NanoCPUs != 0 {
+		period = cpuPeriod
+		quota = r.NanoCPUs * cpuPeriod / 1e9
+	}
+	if quota != 0 {
+		c.Quota = &quota
+	}
+	if period != 0 {
+		c.Period = &period
+	}
+	if r.CPURealtimePeriod != 0 {
+		c.RealtimePeriod = &r.CPURealtimePeriod
+	}
+	if r.CPURealtimeRuntime != 0 {
+		c.RealtimeRuntime = &r.CPURealtimeRuntime
+	}
+}
+
+func blockLimits(r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts.Device, warn func(string)) (*specs.LinuxBlockIO, error) {
+	throttles := [][]state.ThrottleDevice{r.DeviceReadBps, r.DeviceWriteBps, r.DeviceReadIOps, r.DeviceWriteIOps}
+	weights := r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0
+	if !weights && len(throttles[0])+len(throttles[1])+len(throttles[2])+len(throttles[3]) == 0 {
+		return nil, nil
+	}
+	if !host.Cgroup.Has("blkio") && !host.Cgroup.Has("io") {
+		warn("this machine cannot limit block I/O (no blkio or io cgroup)")
+		return nil, nil
+	}
+	out := &specs.LinuxBlockIO{}
+	if weights && !host.Cgroup.BlkioWeight {
+		warn("this machine has no weights for block I/O")
+	} else if weights {
+		if err := blockWeights(out, r, blocks); err != nil {
+			return nil, err
+		}
+	}
+	for i, to := range []*[]specs.LinuxThrottleDevice{
+		&out.ThrottleReadBpsDevice, &out.ThrottleWriteBpsDevice,
+		&out.ThrottleReadIOPSDevice, &out.ThrottleWriteIOPSDevice,
+	} {
+		for _, t := range throttles[i] {
+			d, err := block(blocks, t.Path)
+			if err != nil {
+				return nil, err
+			}
+			var td specs.LinuxThrottleDevice
+			td.Major, td.Minor, td.Rate = d.Major, d.Minor, t.Rate
+			*to = append(*to, td)
+		}
+	}
+	return out, nil
+}
+
+func blockWeights(out *specs.LinuxBlockIO, r state.Resources, blocks map[string]hostfacts.Device) error {
+	if r.BlkioWeight != 0 {
+		out.Weight = &r.BlkioWeight
+	}
+	for _, w := range r.BlkioWeightDevice {
+		d, err := block(blocks, w.Path)
+		if err != nil {
+			return err
+		}
+		var wd specs.LinuxWeightDevice
+		wd.Major, wd.Minor, wd.Weight = d.Major, d.Minor, &w.Weight
+		out.WeightDevice = append(out.WeightDevice, wd)
+	}
+	return nil
+}
+
+func block(blocks map[string]hostfacts.Device, name string) (hostfacts.Device, error) {
+	d, ok := blocks[name]
+	if !ok || d.Type != "b" {
+		return d, fmt.Errorf("cannot limit %q: it is not a block device", name)
+	}
+	return d, nil
+}
+
+// BlockPaths are the paths of the block devices that r names.
+func BlockPaths(r state.Resources) []string {
+	var out []string
+	for _, w := range r.BlkioWeightDevice {
+		out = append(out, w.Path)
+	}
+	for _, list := range [][]state.ThrottleDevice{r.DeviceReadBps, r.DeviceWriteBps, r.DeviceReadIOps, r.DeviceWriteIOps} {
+		for _, t := range list {
+			out = append(out, t.Path)
+		}
+	}
+	return out
+}
+
+// ParentProblem says what is wrong with a cgroup parent for that manager, or
+// nothing. Docker: --cgroup-parent.
+func ParentProblem(parent, manager string) string {
+	switch {
+	case parent == "":
+	case manager == "systemd" && !strings.HasSuffix(parent, ".slice"):
+		return "with the systemd cgroup manager it must be a slice, such as my.slice"
+	case manager != "systemd" && strings.Contains(parent, ".."):
+		return "it must not contain \"..\""
+	}
+	return ""
+}

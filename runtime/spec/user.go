@@ -1,0 +1,68 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/moby/sys/user"
+)
+
+// User is who a process runs as, in numbers.
+type User struct {
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups,omitempty"` // supplementary groups
+	Home   string   `json:"home,omitempty"`
+}
+
+// ErrNoUser means that a user or group is not in the container's files.
+var ErrNoUser = errors.New("no such user or group")
+
+// ResolveUser finds out who who ("user[:group]", names or numbers, empty for
+// root) and the further groups are, in the container's own passwd(5) and
+// group(5). A nil reader stands for a missing file. group is read up to twice.
+func ResolveUser(passwd, group io.ReadSeeker, who string, extra []string) (User, error) {
+	var pr, gr io.Reader
+	if passwd != nil {
+		pr = passwd
+	}
+	if group != nil {
+		gr = group
+	}
+	e, err := user.GetExecUser(who, &user.ExecUser{Home: "/"}, pr, gr)
+	if err != nil {
+		return User{}, fmt.Errorf("cannot run as user %q: %w", who, kind(err))
+	}
+	if group != nil {
+		if _, err := group.Seek(0, io.SeekStart); err != nil {
+			return User{}, fmt.Errorf("cannot read the container's groups: %v", err)
+		}
+	}
+	out := User{UID: uint32(e.Uid), GID: uint32(e.Gid), Home: e.Home}
+	for _, g := range e.Sgids {
+		out.Groups = append(out.Groups, uint32(g))
+	}
+	if len(extra) > 0 {
+		more, err := user.GetAdditionalGroups(extra, gr)
+		if err != nil {
+			return User{}, fmt.Errorf("cannot add the groups %q: %w", extra, kind(err))
+		}
+		for _, g := range more {
+			out.Groups = append(out.Groups, uint32(g))
+		}
+	}
+	slices.Sort(out.Groups)
+	out.Groups = slices.Compact(out.Groups)
+	return out, nil
+}
+
+// kind marks the errors that mean a missing entry; the others (a broken file, a
+// number out of range) are told as they are.
+func kind(err error) error {
+	if errors.Is(err, user.ErrRange) {
+		return err
+	}
+	return fmt.Errorf("%w: %v", ErrNoUser, err)
+}

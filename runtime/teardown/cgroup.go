@@ -1,0 +1,164 @@
+package teardown
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// killWait bounds how long Kill waits for processes to go; one that the
+	// kernel holds (a dead network file system) may stay for ever.
+	killWait = 10 * time.Second
+	// removeWait bounds how long an empty cgroup may stay busy.
+	removeWait = 2 * time.Second
+)
+
+// Kill ends every process in the cgroups and those below them and waits until
+// they are gone. A cgroup that is not there is no error.
+func Kill(cgroups []string) error {
+	deadline := time.Now().Add(killWait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		left := 0
+		for _, dir := range cgroups {
+			left += killOnce(dir)
+		}
+		if left == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cannot end %d processes in %s", left, cgroups[0])
+		}
+		time.Sleep(pause)
+	}
+}
+
+// killOnce sends SIGKILL to everything below dir and returns how many processes
+// were found.
+func killOnce(dir string) (found int) {
+	dirs := tree(dir)
+	for _, d := range dirs {
+		pids := processes(d)
+		if len(pids) == 0 {
+			continue
+		}
+		found += len(pids)
+		if write(filepath.Join(dir, "cgroup.kill"), "1") {
+			return found // cgroup v2: all of it at once, atomically
+		}
+		for _, pid := range pids {
+			killMember(d, pid)
+		}
+		thaw(d)
+	}
+	return found
+}
+
+// killMember kills a process that was seen in the cgroup. The pidfd is opened
+// first and the membership checked after, so that a recycled number is never
+// signalled.
+func killMember(dir string, pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	for _, p := range processes(dir) {
+		if p == pid {
+			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			return
+		}
+	}
+}
+
+// Thaw lets the cgroups run if they are frozen.
+func Thaw(cgroups []string) {
+	for _, dir := range cgroups {
+		thaw(dir)
+	}
+}
+
+// thaw lets a frozen cgroup run, as its processes cannot die otherwise.
+func thaw(dir string) {
+	write(filepath.Join(dir, "freezer.state"), "THAWED")
+	write(filepath.Join(dir, "cgroup.freeze"), "0")
+}
+
+// write writes to a file that exists and reports whether it could.
+func write(path, text string) bool {
+	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	_, err = f.WriteString(text)
+	f.Close()
+	return err == nil
+}
+
+// processes lists a cgroup's own members that are visible here.
+func processes(dir string) []int {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	var pids []int
+	for _, f := range strings.Fields(string(b)) {
+		if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// tree lists dir and the cgroups below it, parents first.
+func tree(dir string) []string {
+	dirs := []string{dir}
+	for i := 0; i < len(dirs); i++ {
+		entries, err := os.ReadDir(dirs[i])
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				dirs = append(dirs, filepath.Join(dirs[i], e.Name()))
+			}
+		}
+	}
+	return dirs
+}
+
+// removeCgroups removes the cgroups with those below them, deepest first.
+func removeCgroups(cgroups []string) error {
+	var errs []error
+	for _, dir := range cgroups {
+		errs = append(errs, removeCgroup(dir))
+	}
+	return errors.Join(errs...)
+}
+
+func removeCgroup(dir string) error {
+	deadline := time.Now().Add(removeWait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := unix.Rmdir(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		dirs := tree(dir)
+		for i := len(dirs) - 1; i > 0; i-- {
+			unix.Rmdir(dirs[i])
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cannot remove cgroup %s: %v", dir, err)
+		}
+		if len(dirs) == 1 {
+			time.Sleep(pause)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+// Package bed runs the scripts of tests/script on another machine than this one:
+// it gathers what they need in one directory and reads their results.
+//
+// Not here: the machines (tests/testbed).
+package bed
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"skiff/tests/images"
+)
+
+// Share fills a directory that others may read with the program under test, the
+// compiled scripts and the images.
+func Share(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "skiff-bed-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	skiff := os.Getenv("SKIFF")
+	if skiff == "" {
+		skiff = "../../bin/skiff"
+	}
+	for _, sub := range []string{".", "images", "script", "script/testdata"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	copies := map[string]string{"skiff": skiff}
+	for name, mk := range map[string]func() (string, error){"busybox": images.Busybox, "httpd": images.Httpd} {
+		path, err := mk()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies["images/"+name+"-bed.tar"] = path
+	}
+	for to, from := range copies {
+		if err := copyFile(filepath.Join(dir, to), from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "script/testdata"), os.DirFS("../script/testdata")); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "script/script.test"), "../script")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("cannot compile the scripts: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return closed(out, err)
+}
+
+func closed(f *os.File, err error) error {
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// Command is the shell command that runs a tier's scripts in the shared
+// directory, as it is called on the bed.
+func Command(dir, tier string) string {
+	return fmt.Sprintf("cd %[1]s/script && SKIFF_TIER=%[2]s SKIFF=%[1]s/skiff SKIFF_TEST_IMAGES=%[1]s/images"+
+		" exec ./script.test -test.v -test.timeout 400s -test.run TestScripts", dir, tier)
+}
+
+// Run runs a bed and makes each of its scripts a subtest of t.
+func Run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	const line = "--- "
+	n := 0
+	for text := range strings.Lines(out.String()) {
+		verdict, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(text), line), ": TestScripts/")
+		if !ok || !strings.HasPrefix(strings.TrimSpace(text), line) {
+			continue
+		}
+		n++
+		script, _, _ := strings.Cut(rest, " ")
+		t.Run(script, func(t *testing.T) {
+			switch verdict {
+			case "FAIL":
+				t.Fail()
+			case "SKIP":
+				t.Skip(about(out.String(), script))
+			}
+		})
+	}
+	if err != nil || n < 5 {
+		t.Errorf("%s: %v, %d scripts ran\n%s", filepath.Base(name), err, n, out.String())
+	}
+}
+
+// about gives what a skipped script printed.
+func about(out, script string) string {
+	_, rest, _ := strings.Cut(out, "--- SKIP: TestScripts/"+script)
+	lines := strings.SplitN(rest, "\n", 6)
+	return strings.Join(lines[:len(lines)-1], "\n")
+}

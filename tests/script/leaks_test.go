@@ -1,0 +1,194 @@
+package script
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// cmdLeaks removes all containers and asserts that nothing of the script is
+// left: processes, cgroups, mounts, links, rules, files.
+func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: leaks")
+	}
+	if err := ts.Exec("skiff", "rm", "-a", "-f", "-t", "0"); err != nil {
+		ts.Fatalf("skiff rm -af failed: %v", err)
+	}
+	top := ts.Getenv("TOP")
+	var left []string
+	// What the kernel takes away after the last process is gone (namespaces and
+	// the links in them) goes a moment later.
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if left = leftovers(ts, top); len(left) == 0 {
+			return
+		}
+	}
+	ts.Fatalf("left behind:\n  %s", strings.Join(left, "\n  "))
+}
+
+// leftovers lists what is left, one line each.
+func leftovers(ts *testscript.TestScript, top string) []string {
+	var left []string
+	for _, p := range processes(top) {
+		left = append(left, "process "+p.String())
+		p.close()
+	}
+	left = append(left, cgroups()...)
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], top+"/") {
+			left = append(left, "mount "+f[4])
+		}
+	}
+	left = append(left, files(top)...)
+	if os.Geteuid() == 0 {
+		left = append(left, network()...)
+	}
+	return left
+}
+
+// network lists links but lo and firewall rules, of the script's own namespace.
+func network() []string {
+	var left []string
+	out, err := exec.Command("ip", "-o", "link").Output()
+	if err != nil {
+		return []string{"ip link: " + err.Error()}
+	}
+	for line := range strings.Lines(string(out)) {
+		if name := strings.Fields(line)[1]; name != "lo:" {
+			left = append(left, "link "+name)
+		}
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		return left
+	}
+	out, err = exec.Command("nft", "list", "ruleset").Output()
+	if err == nil && len(strings.TrimSpace(string(out))) > 0 {
+		left = append(left, "rules "+string(out))
+	}
+	return left
+}
+
+// mayStay are the files below the roots that outlive the containers: images,
+// programs and locks that nobody holds.
+var mayStay = regexp.MustCompile(`^(data/(images|storage|programs|volumes)(/|$)|run/storage(/|$)|.*lock$)`)
+
+// files lists what is left below the two roots.
+func files(top string) []string {
+	var left []string
+	for _, root := range []string{"data", "run"} {
+		err := filepath.WalkDir(filepath.Join(top, root), func(path string, d fs.DirEntry, err error) error {
+			rel, _ := filepath.Rel(top, path)
+			switch {
+			case err != nil:
+				return nil // it went away, or belongs to a user namespace
+			case mayStay.MatchString(rel) && d.IsDir():
+				return fs.SkipDir
+			case d.IsDir() && perContainer(rel):
+				left = append(left, "directory "+rel)
+			case !d.IsDir() && !mayStay.MatchString(rel):
+				left = append(left, "file "+rel)
+			}
+			return nil
+		})
+		if err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	return left
+}
+
+// perContainer reports whether a directory's name is a container's.
+func perContainer(rel string) bool { return hexID.MatchString(filepath.Base(rel)) }
+
+var hexID = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// cgroups lists cgroups named after containers that no script's root knows.
+// Scripts run side by side, so those of others are not leaks.
+func cgroups() []string {
+	var left []string
+	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		id := hexID.FindString(d.Name())
+		if id == "" {
+			return nil
+		}
+		if strings.Contains(path, "skiff") && !known(id) {
+			left = append(left, "cgroup "+path)
+		}
+		return fs.SkipDir
+	})
+	return left
+}
+
+func known(id string) bool {
+	found, _ := filepath.Glob("/var/tmp/skiff-s-*/data/containers/" + id)
+	return len(found) > 0
+}
+
+// process is one that has to do with a script.
+type process struct {
+	pid   int
+	fd    int // pidfd
+	shown string
+}
+
+func (p process) String() string { return fmt.Sprintf("%d %s", p.pid, p.shown) }
+
+func (p process) kill() { unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) }
+
+func (p process) close() { unix.Close(p.fd) }
+
+// processes finds those that run a program below the directory, name it on their
+// command line, or live in a mount namespace made from it. It does not list
+// those of the test itself.
+func processes(top string) []process {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		dir := "/proc/" + e.Name()
+		exe, _ := os.Readlink(dir + "/exe")
+		cmdline, _ := os.ReadFile(dir + "/cmdline")
+		mounts, _ := os.ReadFile(dir + "/mountinfo")
+		if !strings.Contains(exe, top) && !strings.Contains(string(cmdline), top+"/data") && !strings.Contains(overlays(string(mounts)), top+"/data") {
+			continue
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		shown := strings.ReplaceAll(string(cmdline), "\x00", " ")
+		found = append(found, process{pid: pid, fd: fd, shown: exe + ": " + strings.TrimSpace(shown)})
+	}
+	return found
+}
+
+// overlays gives the lines of a mountinfo that are overlay mounts.
+func overlays(mounts string) string {
+	var b strings.Builder
+	for line := range strings.Lines(mounts) {
+		if strings.Contains(line, " overlay ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

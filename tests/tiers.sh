@@ -1,0 +1,42 @@
+#!/bin/bash
+# Runs tiers of tests one after the other and fails if one of them fails.
+# Usage: tiers.sh [unit] [root] [systemd] [rootless]
+#   unit      tests beside the code, the rules on imports, the documents
+#   root      scripts against bin/skiff on this machine
+#   systemd   a subset of them under systemd with pure cgroup v2 (user-mode Linux)
+#   rootless  as an unprivileged user of this machine
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 2
+export SKIFF=${SKIFF:-$PWD/bin/skiff}
+failed=()
+
+# go_test TIER ARGS… runs go test and reports on it.
+report=$(mktemp) || exit 2
+trap 'rm -f "$report"' EXIT
+go build -o "$report" ./tests/report || exit 2
+go_test() {
+	local tier=$1
+	shift
+	go test -json -count=1 "$@" 2>&1 | "$report" -skips tests/skips.txt || failed+=("$tier")
+}
+
+unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/systemd -e /tests/rootless; }
+
+for tier; do
+	start=$SECONDS
+	echo "== $tier"
+	case $tier in
+	unit) # shellcheck disable=SC2046
+		go_test unit -timeout 8m $(unit_packages) ;;
+	root) go_test root -timeout 10m ./tests/script ;;
+	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
+	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
+	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;
+	esac
+	echo "== $tier: $((SECONDS - start)) s"
+done
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "FAILED: ${failed[*]}"
+	exit 1
+fi
+echo "all tiers passed: $*"
