@@ -27,7 +27,7 @@ skiff run --rm -m 64m -v ./data:/data:ro busybox ls /data`,
 }
 
 func runContainer(app *App, c *cli.Context) error {
-	req, err := createRequest(c)
+	req, err := createRequest(app, c)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func runContainer(app *App, c *cli.Context) error {
 	e, err := app.Engine()
 	if err != nil {
 		return err
+	}
+	if req.Pull == "" {
+		req.Pull = e.Settings.Engine.PullPolicy
 	}
 	opts := libpod.RunOptions{Detach: detach}
 	if !detach {

@@ -116,6 +116,8 @@ func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*sta
 		Runtime:       e.Global.Runtime,
 		Log:           e.Roots.Container,
 		CIDFile:       req.CIDFile,
+		Find:          e.Config,
+		ReadFile:      os.ReadFile,
 	})
 	if err != nil {
 		return nil, err
