@@ -43,12 +43,9 @@ func runContainer(app *App, c *cli.Context) error {
 	if p.Terminal && p.OpenStdin && !detach && !isTerminal(app.In) {
 		app.Log.Warn("the input device is not a TTY: --tty and --interactive may not behave as expected")
 	}
-	s, err := app.session(streams{p.AttachStdin && p.OpenStdin, p.AttachStdout, p.AttachStderr},
-		p.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
-	if err != nil {
+	if _, err := detachKeys(c, nil); err != nil {
 		return err
 	}
-	defer s.Close()
 	e, err := app.Engine()
 	if err != nil {
 		return err
@@ -56,6 +53,11 @@ func runContainer(app *App, c *cli.Context) error {
 	if req.Pull == "" {
 		req.Pull = e.Settings.Engine.PullPolicy
 	}
+	s, err := app.session(c, e, streams{p.AttachStdin && p.OpenStdin, p.AttachStdout, p.AttachStderr}, p.Terminal)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	opts := libpod.RunOptions{Detach: detach}
 	if !detach {
 		opts.Attach = s.Options()

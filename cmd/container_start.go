@@ -52,7 +52,7 @@ func startContainers(app *App, c *cli.Context) error {
 		return err
 	}
 	in := c.Bool("interactive") && cfg.Process.OpenStdin
-	s, err := app.session(streams{in, true, true}, cfg.Process.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
+	s, err := app.session(c, e, streams{in, true, true}, cfg.Process.Terminal)
 	if err != nil {
 		return err
 	}
