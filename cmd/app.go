@@ -10,9 +10,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"skiff/cmd/parse"
 	"skiff/libpod"
 	"skiff/libpod/settings"
+	"skiff/state"
 	"skiff/state/dirs"
 )
 
@@ -58,7 +61,7 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		opts, err := engineOptions(app.Global)
+		opts, err := engineOptions(app.Global, set)
 		if err != nil {
 			return nil, err
 		}
@@ -68,14 +71,32 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 }
 
 func loadSettings(app *App) (settings.Settings, error) {
-	set, err := settings.Load(settings.Options{Modules: app.Global.Modules, Environ: os.LookupEnv, UID: os.Geteuid()})
+	set, err := settings.Load(settings.Source{
+		Modules: app.Global.Modules, Lookup: os.LookupEnv, UID: os.Geteuid(),
+		Syntax: settings.Syntax{
+			Size: parse.Size, Ulimit: parse.Ulimit, Device: parse.Device, Pairs: parse.Pairs,
+			Capability: parse.Capability, IP: parse.IP,
+			Volume: func(s string) (state.Mount, error) { return parse.Volume(s, "/") },
+			Mount:  func(s string) (state.Mount, error) { return parse.MountSpec(s, "/") },
+			Env:    func(s string) ([]string, error) { return parse.Env(s, os.Environ()) },
+		},
+	})
 	for _, w := range set.Warnings {
 		app.Log.Warn(w)
 	}
-	return set, err
+	if err != nil {
+		return set, err
+	}
+	for _, kv := range set.Engine.Env {
+		// What the user set beats what the file says.
+		if name, val, _ := strings.Cut(kv, "="); os.Getenv(name) == "" {
+			os.Setenv(name, val)
+		}
+	}
+	return set, nil
 }
 
-func engineOptions(g Globals) (libpod.Options, error) {
+func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 	def := dirs.Default(os.Getuid())
 	for _, d := range []struct {
 		dst *string
@@ -95,14 +116,16 @@ func engineOptions(g Globals) (libpod.Options, error) {
 	default:
 		return libpod.Options{}, usagef("invalid cgroup manager %q: want cgroupfs or systemd", g.CgroupManager)
 	}
-	if g.StorageDriver != "" && g.StorageDriver != "overlay" && g.StorageDriver != "vfs" {
+	switch g.StorageDriver {
+	case "", "overlay", "overlay2":
+	default:
 		return libpod.Options{}, usagef("invalid storage driver %q: want overlay", g.StorageDriver)
 	}
 	return libpod.Options{
-		Root: g.Root, RunRoot: g.RunRoot,
+		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot},
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
-		CgroupManager: g.CgroupManager, Runtime: g.Runtime,
-		LogLevel: g.LogLevel, Modules: g.Modules,
+		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
+		Firewall: set.Network.FirewallDriver,
 	}, nil
 }
 

@@ -58,12 +58,9 @@ func execContainer(app *App, c *cli.Context) error {
 	}
 	ref := c.Args().First()
 	if c.Bool("latest") {
-		ids, err := e.Select(nil, false, true, nil, nil, false)
+		ids, err := e.Select(libpod.Selection{Latest: true})
 		if err != nil {
 			return err
-		}
-		if len(ids) == 0 {
-			return fmt.Errorf("there is no container")
 		}
 		ref = ids[0]
 	}

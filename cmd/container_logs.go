@@ -61,7 +61,7 @@ func showLogs(app *App, c *cli.Context) error {
 
 func logOptions(app *App, c *cli.Context) (libpod.LogOptions, error) {
 	opts := libpod.LogOptions{
-		Follow: c.Bool("follow"), Timestamps: c.Bool("timestamps"), Details: c.Bool("details"),
+		Follow: c.Bool("follow"), Timestamps: c.Bool("timestamps"),
 		Tail: -1, Stdout: app.Out, Stderr: app.Err,
 	}
 	if s := c.String("tail"); s != "all" && s != "-1" && s != "" {
@@ -98,13 +98,13 @@ func manyLogs(ctx context.Context, e *libpod.Engine, list []target, opts libpod.
 			errs[i] = err
 			return
 		}
-		prefix := cfg.ID[:12] + " "
-		if names {
-			prefix = cfg.Name + " "
-		}
 		o := opts
-		out := &lineWriter{mu: &mu, w: opts.Stdout, prefix: prefix}
-		err2 := &lineWriter{mu: &mu, w: opts.Stderr, prefix: prefix}
+		o.Prefix = cfg.ID[:12] + " "
+		if names {
+			o.Prefix = cfg.Name + " "
+		}
+		out := &lineWriter{mu: &mu, w: opts.Stdout}
+		err2 := &lineWriter{mu: &mu, w: opts.Stderr}
 		o.Stdout, o.Stderr = out, err2
 		errs[i] = errors.Join(e.Logs(ctx, cfg.ID, o), out.flush(), err2.flush())
 	}
@@ -126,12 +126,11 @@ func manyLogs(ctx context.Context, e *libpod.Engine, list []target, opts libpod.
 // maxHeld bounds the part of a line that a lineWriter holds back, in bytes.
 const maxHeld = 64 << 10
 
-// lineWriter writes whole lines with a prefix.
+// lineWriter writes whole lines.
 type lineWriter struct {
-	mu     *sync.Mutex // shared by all that write to one place
-	w      io.Writer
-	prefix string
-	held   []byte
+	mu   *sync.Mutex // shared by all that write to one place
+	w    io.Writer
+	held []byte
 }
 
 func (l *lineWriter) Write(p []byte) (int, error) {
@@ -155,13 +154,12 @@ func (l *lineWriter) flush() error {
 	if len(l.held) == 0 {
 		return nil
 	}
-	line := append([]byte(l.prefix), l.held...)
-	l.held = l.held[:0]
-	if line[len(line)-1] != '\n' {
-		line = append(line, '\n')
+	if l.held[len(l.held)-1] != '\n' {
+		l.held = append(l.held, '\n')
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, err := l.w.Write(line)
+	_, err := l.w.Write(l.held)
+	l.held = l.held[:0]
 	return err
 }

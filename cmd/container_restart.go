@@ -28,7 +28,9 @@ skiff restart -t 5 web`,
 			if err != nil {
 				return err
 			}
-			ids, err := e.Select(c.Args().Slice(), c.NArg() == 0, false, append(c.StringSlice("filter"), "status=running"), nil, false)
+			ids, err := e.Select(libpod.Selection{
+				Refs: c.Args().Slice(), All: c.NArg() == 0, Filters: append(c.StringSlice("filter"), "status=running"),
+			})
 			if err != nil {
 				return err
 			}

@@ -22,8 +22,7 @@ skiff rm web
 skiff rm -af`,
 		Flags: append(selectFlags(true, true, true), timeFlag(),
 			toggle("Stop containers that run, and ignore those that do not exist", "force", "f"),
-			toggle("Remove their anonymous volumes too", "volumes", "v"),
-			toggle("Remove containers that depend on them too", "depend")),
+			toggle("Remove their anonymous volumes too", "volumes", "v")),
 		Action: func(c *cli.Context) error { return removeContainers(app, c) },
 	}
 }
@@ -31,7 +30,7 @@ skiff rm -af`,
 func removeContainers(app *App, c *cli.Context) error {
 	opts := libpod.RemoveOptions{
 		Force: c.Bool("force"), Volumes: c.Bool("volumes"),
-		Depend: c.Bool("depend"), Time: timeout(c),
+		Time: timeout(c),
 	}
 	if opts.Time != nil && !opts.Force {
 		return usagef("--force option must be specified to use the --time option")
@@ -56,7 +55,7 @@ func removeStatus(err error) error {
 	code := 0
 	for _, e := range many.Unwrap() {
 		switch {
-		case errors.Is(e, libpod.ErrRunning):
+		case errors.Is(e, state.ErrInUse):
 			code = max(code, exitRunning)
 		case errors.Is(e, state.ErrNotFound):
 			code = max(code, exitSome)

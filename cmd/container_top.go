@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
 )
 
 func newTop(app *App) *cli.Command {
@@ -26,12 +28,9 @@ skiff top web -o pid,args`,
 			}
 			ref, args := c.Args().First(), c.Args().Tail()
 			if c.Bool("latest") {
-				ids, err := e.Select(nil, false, true, nil, nil, false)
+				ids, err := e.Select(libpod.Selection{Latest: true})
 				if err != nil {
 					return err
-				}
-				if len(ids) == 0 {
-					return fmt.Errorf("there is no container")
 				}
 				ref, args = ids[0], c.Args().Slice()
 			} else if ref == "" {

@@ -92,7 +92,6 @@ func networkFlags() []cli.Flag {
 		text("Host name of the container", "hostname", "h"),
 		text("Domain name of the container", "domainname"),
 		list("Line for /etc/hosts, as NAME:ADDRESS", "add-host"),
-		toggle("Leave the image's /etc/hosts as it is", "no-hosts"),
 		list("Name server", "dns"),
 		list("Option for resolv.conf", "dns-option", "dns-opt"),
 		list("Search domain", "dns-search"),

@@ -30,7 +30,6 @@ func (f *form) network() {
 
 func (f *form) names() {
 	n, given := &f.cfg.Network, &f.req.Explicit
-	given.NoHosts = f.c.Bool("no-hosts")
 	if given.Hostname = f.c.IsSet("hostname") && f.c.String("hostname") != ""; given.Hostname {
 		word(f, "hostname", func(s string) (string, error) { return parse.Hostname("hostname", s) },
 			func(s string) { f.cfg.Hostname = s })

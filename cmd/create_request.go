@@ -65,7 +65,7 @@ func usage(err error) error {
 func (f *form) conflicts() {
 	c := f.c
 	for _, pair := range [...][2]string{
-		{"cpu-period", "cpus"}, {"cpu-quota", "cpus"}, {"no-hosts", "add-host"},
+		{"cpu-period", "cpus"}, {"cpu-quota", "cpus"},
 	} {
 		if c.IsSet(pair[0]) && c.IsSet(pair[1]) {
 			f.err = fmt.Errorf("--%s and --%s cannot be set together", pair[0], pair[1])

@@ -54,7 +54,10 @@ func targets(c *cli.Context, e *libpod.Engine) ([]target, error) {
 	}
 	var out []target
 	if all || latest || len(filters) > 0 {
-		ids, err := e.Select(names, all || len(names) == 0 && !latest, latest, filters, nil, c.Bool("ignore"))
+		ids, err := e.Select(libpod.Selection{
+			Refs: names, All: all || len(names) == 0 && !latest, Latest: latest,
+			Filters: filters, Ignore: c.Bool("ignore"),
+		})
 		if err != nil {
 			return nil, err
 		}

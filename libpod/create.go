@@ -110,7 +110,7 @@ func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*sta
 		Given:         req.Explicit,
 		ImageName:     full,
 		Defaults:      e.Settings,
-		Facts:         e.hostFacts(),
+		Host:          hostfacts.New(),
 		Rootless:      e.Rootless(),
 		CgroupManager: e.Global.CgroupManager,
 		Runtime:       e.Global.Runtime,
@@ -122,8 +122,6 @@ func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*sta
 	}
 	return cfg, nil
 }
-
-func (e *Engine) hostFacts() *hostfacts.Facts { return hostfacts.Read() }
 
 // replace removes the container that has the name, if one has.
 func (e *Engine) replace(ctx context.Context, name string) error {

@@ -54,6 +54,8 @@ type Engine struct {
 	Volumes  volume.Volumes
 	Settings settings.Settings
 	Global   Options
+	// Warn is told, in one line each, what is done without; may be nil.
+	Warn func(line string)
 }
 
 // Open makes an engine for one pair of roots. It reads nothing but the boot id.
@@ -70,6 +72,15 @@ func Open(opt Options, s settings.Settings) (*Engine, error) {
 		Settings: s,
 		Global:   opt,
 	}, nil
+}
+
+// Config is a container's config by its name, id or prefix of an id.
+func (e *Engine) Config(ref string) (*state.Config, error) {
+	id, err := e.Store.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	return e.Store.Load(id)
 }
 
 // Networks is the network manager for this engine's roots.

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"skiff/libpod/account"
 	"skiff/libpod/resolve"
+	"skiff/rootfs/safepath"
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/sandbox"
+	"skiff/runtime/spec"
 	"skiff/runtime/wire"
 	"skiff/state"
 	"skiff/state/process"
@@ -33,57 +38,51 @@ type ExecRequest struct {
 	Attach AttachOptions `json:"-"`
 }
 
-// ExecOptions completes a request with what the container says.
-func (e *Engine) ExecOptions(id string, st state.Status, req ExecRequest) (sandbox.ExecOptions, error) {
+// ExecOptions completes a request with what the running container says.
+func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (sandbox.ExecOptions, error) {
 	cfg, err := e.Store.Load(id)
 	if err != nil {
 		return sandbox.ExecOptions{}, err
 	}
+	root, err := safepath.OpenRoot(box.Root())
+	if err != nil {
+		return sandbox.ExecOptions{}, fmt.Errorf("cannot look into container %s: %w", id, err)
+	}
+	defer root.Close()
+	who, groups := req.User, []string(nil)
+	if who == "" {
+		who, groups = cfg.Process.User, cfg.Process.Groups
+	}
+	user, err := account.Resolve(root, who, groups)
+	if err != nil {
+		return sandbox.ExecOptions{}, err
+	}
 	o := sandbox.ExecOptions{
-		Args:       req.Args,
-		Env:        mergeEnv(cfg.Process.Env, req.Env, req.TTY),
-		Cwd:        req.Cwd,
-		User:       req.User,
-		Terminal:   req.TTY,
-		Privileged: req.Privileged,
+		Args: req.Args,
+		Env:  spec.Environment(mergeEnv(cfg.Process.Env, req.Env), cfg.Hostname, user.Home, req.TTY),
+		Cwd:  req.Cwd,
+		User: user,
 	}
 	if o.Cwd == "" {
 		o.Cwd = cfg.Process.Cwd
 	}
-	if o.User == "" {
-		o.User = cfg.Process.User
-		o.Groups = cfg.Process.Groups
+	if req.Privileged {
+		o.Capabilities, err = spec.Capabilities(nil, nil, true)
 	}
-	return o, nil
+	return o, err
 }
 
 // mergeEnv sets the variables of add in base, keeping the order.
-func mergeEnv(base, add []string, terminal bool) []string {
-	out := make([]string, 0, len(base)+len(add)+1)
-	at := map[string]int{}
-	set := func(kv string) {
-		name := kv
-		for i := range kv {
-			if kv[i] == '=' {
-				name = kv[:i]
-				break
-			}
-		}
-		if i, ok := at[name]; ok {
-			out[i] = kv
-			return
-		}
-		at[name] = len(out)
-		out = append(out, kv)
-	}
-	for _, kv := range base {
-		set(kv)
-	}
-	if _, ok := at["TERM"]; terminal && !ok {
-		set("TERM=xterm")
-	}
+func mergeEnv(base, add []string) []string {
+	out := slices.Clone(base)
 	for _, kv := range add {
-		set(kv)
+		name, _, _ := strings.Cut(kv, "=")
+		i := slices.IndexFunc(out, func(o string) bool { return strings.HasPrefix(o, name+"=") })
+		if i < 0 {
+			out = append(out, kv)
+		} else {
+			out[i] = kv
+		}
 	}
 	return out
 }
@@ -118,7 +117,7 @@ func (e *Engine) exec(ctx context.Context, id string, req ExecRequest, s AttachO
 	if req.Detach || e.Rootless() {
 		return e.execByMonitor(ctx, id, req, s)
 	}
-	return e.execHere(ctx, id, st, req, s)
+	return e.execHere(ctx, id, req, s)
 }
 
 // execByMonitor has the container's monitor run the program: for one that
@@ -148,14 +147,14 @@ func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, 
 }
 
 // execHere enters the container from this process.
-func (e *Engine) execHere(ctx context.Context, id string, st state.Status, req ExecRequest, s AttachOptions) (int, error) {
-	o, err := e.ExecOptions(id, st, req)
-	if err != nil {
-		return 125, err
-	}
+func (e *Engine) execHere(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
 		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
+	}
+	o, err := e.ExecOptions(box, id, req)
+	if err != nil {
+		return 125, err
 	}
 	local, err := newExecStreams(&o, req, s)
 	if err != nil {

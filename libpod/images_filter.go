@@ -181,11 +181,14 @@ func (e *Engine) ImagePrune(all bool, filters []Filter) ([]Image, error) {
 	return prune, nil
 }
 
-// names of the removal of an image without force: every name, the last of which
-// takes the image with it, or the id of one without names.
+// removalNames are what to remove so that an image goes away without force:
+// every name, the last of which takes it along, or the id of one without names.
 func removalNames(img *state.Image) []string {
-	if len(img.Names) == 0 {
-		return []string{img.ID}
+	switch {
+	case len(img.Names) > 0:
+		return img.Names
+	case len(img.RepoDigests) > 0:
+		return img.RepoDigests
 	}
-	return img.Names
+	return []string{img.ID}
 }

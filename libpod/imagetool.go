@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 
 	"skiff/rootfs/imagecall"
 	"skiff/runtime/program"
@@ -67,17 +68,38 @@ func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio ima
 	return res, nil
 }
 
+// withNull puts /dev/null in the place of missing standard streams.
+func withNull(files []*os.File) ([]*os.File, func(), error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := slices.Clone(files)
+	for i := range out {
+		if out[i] == nil {
+			out[i] = null
+		}
+	}
+	return out, func() { null.Close() }, nil
+}
+
 // startTool starts the tool, for an ordinary user as root of the user's own
 // namespace, where layers can have the owners they say.
 func (e *Engine) startTool(ctx context.Context, path string, files []*os.File) (func() error, error) {
 	if e.Rootless() {
-		p, err := rootless.Start([]string{path}, os.Environ(), files)
+		all, done, err := withNull(files)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		p, err := rootless.Start([]string{path}, os.Environ(), all, rootless.Options{Warn: e.warn})
 		if err != nil {
 			return nil, err
 		}
 		stop := context.AfterFunc(ctx, func() { p.Kill() })
 		return func() error {
 			defer stop()
+			defer p.PidFD.Close()
 			st, err := p.Wait()
 			if err == nil && !st.Success() {
 				err = errors.New(st.String())

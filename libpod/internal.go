@@ -18,11 +18,16 @@ func (e *Engine) inUserNamespace(ctx context.Context, name, id string) error {
 	if err != nil {
 		return err
 	}
-	files := []*os.File{nil, nil, os.Stderr}
-	p, err := rootless.Start(append(argv, name, id), os.Environ(), files)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
+	defer null.Close()
+	p, err := rootless.Start(append(argv, name, id), os.Environ(), []*os.File{null, null, os.Stderr}, rootless.Options{})
+	if err != nil {
+		return err
+	}
+	defer p.PidFD.Close()
 	st, err := p.Wait()
 	if err != nil {
 		return err

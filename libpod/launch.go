@@ -16,8 +16,8 @@ import (
 	"skiff/state/lock"
 )
 
-// errRunning means that the container runs already.
-var errRunning = errors.New("is already running")
+// ErrRunning means that something cannot be done to a container that runs.
+var ErrRunning = errors.New("container is running")
 
 // monitorGrace is how long a start waits for the monitor of the run before to
 // finish its last steps.
@@ -32,7 +32,7 @@ type launchOptions struct {
 }
 
 // launch starts a container: it holds the container's lock until the monitor
-// says that the user's program begins. errRunning if it runs already.
+// says that the user's program begins. ErrRunning if it runs already.
 func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*monitorclient.Session, error) {
 	l, err := e.lockIdle(ctx, id)
 	if err != nil {
@@ -85,7 +85,7 @@ func (e *Engine) lockIdle(ctx context.Context, id string) (*lock.Lock, error) {
 			return nil, err
 		}
 		if live.Phase.Active() {
-			return nil, errRunning
+			return nil, ErrRunning
 		}
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("cannot start container %s: its monitor does not end", id)
@@ -130,9 +130,26 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 		start.Stdin, start.Stdout, start.Stderr = opt.stdio[0], opt.stdio[1], opt.stdio[2]
 	}
 	if e.Rootless() {
-		start.Spawn = rootless.Start
+		start.Spawn = e.spawn
 	}
 	return monitorclient.Start(ctx, path, l, start)
+}
+
+// spawn starts a monitor as root of the user's own namespace.
+func (e *Engine) spawn(path string, argv, env []string, files []*os.File) error {
+	p, err := rootless.Start(append([]string{path}, argv[1:]...), env, files, rootless.Options{Warn: e.warn})
+	if err != nil {
+		return err
+	}
+	p.PidFD.Close()
+	return p.Release()
+}
+
+// warn tells the user what is done without.
+func (e *Engine) warn(line string) {
+	if e.Warn != nil {
+		e.Warn(line)
+	}
 }
 
 func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launch, error) {

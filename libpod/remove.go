@@ -15,6 +15,9 @@ type RemoveOptions struct {
 	Force bool
 	// Volumes removes its anonymous volumes too. Docker: rm -v.
 	Volumes bool
+	// Depend removes the containers first that share its namespaces. Podman: rm
+	// --depend.
+	Depend bool
 	// Time is how many seconds a forced stop waits before it kills; nil kills at once.
 	Time *int
 }
@@ -46,7 +49,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 func (e *Engine) stopToRemove(ctx context.Context, id string, st state.Status, opt RemoveOptions) error {
 	if !opt.Force {
 		return fmt.Errorf("cannot remove container %s as it is %s - running or paused containers cannot be removed without force: %w",
-			id, st.Phase, state.ErrInUse)
+			id, st.Phase, ErrRunning)
 	}
 	timeout := 0
 	if opt.Time != nil {
@@ -66,7 +69,7 @@ func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return false, nil
-	case errors.Is(err, errRunning):
+	case errors.Is(err, ErrRunning):
 		return true, nil
 	case err != nil:
 		return false, err
@@ -106,5 +109,5 @@ func (e *Engine) Rename(ctx context.Context, ref, name string) error {
 	}); err != nil {
 		return fmt.Errorf("cannot rename container: %w", err)
 	}
-	return e.tellMonitor(id, func(m monitor) error { return m.Update(name, nil) })
+	return e.tellMonitor(id, func(m monitor) error { return m.Update(nil, name) })
 }

@@ -96,7 +96,7 @@ func (e *Engine) takeDown(ctx context.Context, cfg *state.Config, st state.Statu
 func (e *Engine) TakeDown(id string, st state.Status) error {
 	needEngine, err := teardown.Run(st.Teardown)
 	if needEngine || err != nil {
-		err = errors.Join(err, e.Networks().Teardown(id, st.Network))
+		err = errors.Join(err, e.Networks().Teardown(id))
 	}
 	return errors.Join(err, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))
 }

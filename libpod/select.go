@@ -3,9 +3,8 @@ package libpod
 import (
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"sort"
-	"strings"
 
 	"skiff/state"
 )
@@ -14,12 +13,10 @@ import (
 type Selection struct {
 	// Refs are names, ids and prefixes.
 	Refs []string
-	// CIDFiles are files that hold an id each.
-	CIDFiles []string
 	// All takes every container, Latest the one made last.
 	All    bool
 	Latest bool
-	// Filters narrow All down, as ps --filter does.
+	// Filters narrow the selection down, as those of ps do.
 	Filters []string
 	// Ignore leaves out what does not exist instead of reporting it.
 	Ignore bool
@@ -30,50 +27,66 @@ type Selection struct {
 func (e *Engine) Select(sel Selection) ([]string, error) {
 	var out []string
 	var errs []error
-	seen := map[string]bool{}
 	add := func(id string) {
-		if !seen[id] {
-			seen[id] = true
+		if !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 	}
-	refs := append([]string(nil), sel.Refs...)
-	for _, path := range sel.CIDFiles {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			if !sel.Ignore || !errors.Is(err, os.ErrNotExist) {
-				errs = append(errs, fmt.Errorf("cannot read the container ID file: %w", err))
-			}
-			continue
+	for _, ref := range sel.Refs {
+		id, err := e.Store.Find(ref)
+		switch {
+		case err == nil:
+			add(id)
+		case !sel.Ignore || !errors.Is(err, state.ErrNotFound):
+			errs = append(errs, err)
 		}
-		refs = append(refs, strings.TrimSpace(string(b)))
 	}
 	if sel.All || sel.Latest {
 		ids, err := e.byAge()
 		if err != nil {
 			return nil, err
 		}
-		if sel.Latest && len(ids) == 0 {
-			return nil, fmt.Errorf("no containers to choose the latest from: %w", state.ErrNotFound)
-		}
 		if sel.Latest {
+			if len(ids) == 0 {
+				return nil, fmt.Errorf("no container to choose the latest from: %w", state.ErrNotFound)
+			}
 			ids = ids[:1]
 		}
 		for _, id := range ids {
 			add(id)
 		}
 	}
-	for _, ref := range refs {
-		id, err := e.Store.Find(ref)
-		if err != nil {
-			if !sel.Ignore || !errors.Is(err, state.ErrNotFound) {
-				errs = append(errs, err)
-			}
+	out, err := e.matching(out, sel.Filters)
+	return out, errors.Join(append(errs, err)...)
+}
+
+// matching keeps the containers that the filters let through.
+func (e *Engine) matching(ids, filters []string) ([]string, error) {
+	if len(filters) == 0 {
+		return ids, nil
+	}
+	parsed, err := ParseFilters("container", filters)
+	if err != nil {
+		return nil, err
+	}
+	match, _, err := e.containerFilter(parsed)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, id := range ids {
+		c, err := e.container(id)
+		if errors.Is(err, state.ErrNotFound) {
 			continue
 		}
-		add(id)
+		if err != nil {
+			return nil, err
+		}
+		if match(c) {
+			out = append(out, id)
+		}
 	}
-	return out, errors.Join(errs...)
+	return out, nil
 }
 
 // byAge lists all containers, the one made last first.

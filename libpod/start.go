@@ -38,9 +38,9 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 	}
 	session, err := e.launch(ctx, id, lo)
 	switch {
-	case errors.Is(err, errRunning) && opt.Attach == nil:
+	case errors.Is(err, ErrRunning) && opt.Attach == nil:
 		return res, nil
-	case errors.Is(err, errRunning):
+	case errors.Is(err, ErrRunning):
 		res.ExitCode, err = e.Attach(ctx, id, *opt.Attach)
 		return res, err
 	case err != nil:
@@ -122,7 +122,7 @@ func direct(cfg *state.Config, o AttachOptions) *[3]*os.File {
 
 // monitor is what the verbs ask of a running monitor.
 type monitor interface {
-	Update(name string, restart *state.RestartPolicy) error
+	Update(restart *state.RestartPolicy, name string) error
 	Paused(bool) error
 }
 

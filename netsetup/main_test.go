@@ -204,9 +204,12 @@ func serve(t *testing.T, ns *link.Namespace, network, addr string) {
 			if err != nil {
 				return
 			}
-			host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-			io.WriteString(c, host)
-			c.Close()
+			go func() {
+				host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+				c.Read(make([]byte, 1))
+				io.WriteString(c, host)
+				c.Close()
+			}()
 		}
 	}()
 }
@@ -220,8 +223,8 @@ func ask(ns *link.Namespace, network, addr string) (string, error) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.Write([]byte("?"))
 	if strings.HasPrefix(network, "udp") {
-		c.Write([]byte("?"))
 		buf := make([]byte, 100)
 		n, err := c.Read(buf)
 		return string(buf[:n]), err

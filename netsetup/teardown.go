@@ -51,6 +51,9 @@ func (m *Manager) Teardown(id string) error {
 	for _, r := range records {
 		errs = append(errs, m.leave(fw, r, id))
 	}
+	if err := os.Remove(m.Roots.Container(id).Netns()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err) // pasta's reason to live
+	}
 	return errors.Join(append(errs, conn.Delete(plan.HostLink(id, 0)))...)
 }
 

@@ -30,6 +30,9 @@ func (m *Manager) Validate(n state.Network) error {
 			return err
 		}
 	}
+	if err := validNames(n); err != nil {
+		return err
+	}
 	for _, e := range n.Expose {
 		if _, _, _, err := parseExpose(e); err != nil {
 			return err

@@ -3,25 +3,19 @@ package parse
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
+	"skiff/runtime/hostfacts"
 	"skiff/state"
 )
-
-// rlimits are the names that the kernel knows, see getrlimit(2).
-var rlimits = [...]string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
-	"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 
 // Ulimit reads name=SOFT[:HARD]; -1 and unlimited mean no limit. Docker: --ulimit.
 func Ulimit(s string) (u state.Ulimit, err error) {
 	name, val, ok := strings.Cut(s, "=")
 	name = strings.TrimPrefix(strings.ToLower(name), "rlimit_")
-	known := false
-	for _, n := range rlimits {
-		known = known || n == name
-	}
-	if !ok || !known {
+	if !ok || !slices.Contains(hostfacts.RlimitNames(), name) {
 		return u, fmt.Errorf("invalid ulimit %q: want NAME=SOFT[:HARD] with a name such as nofile or nproc", s)
 	}
 	u.Name = name

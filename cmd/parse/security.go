@@ -2,9 +2,11 @@ package parse
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"skiff/runtime/hostfacts"
 	"skiff/state"
 )
 
@@ -102,40 +104,17 @@ func paths(dst *[]string, s, val string) error {
 	return nil
 }
 
-// capabilities are all that Linux has, by number. See capabilities(7).
-var capabilities = [...]string{
-	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-	"LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-	"SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-	"SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-	"CHECKPOINT_RESTORE",
-}
-
-// AllCapabilities lists every capability as CAP_NAME, in the kernel's order.
-func AllCapabilities() []string {
-	out := make([]string, len(capabilities))
-	for i, c := range capabilities {
-		out[i] = "CAP_" + c
-	}
-	return out
-}
-
 // Capability gives a capability's name in the form CAP_NAME, or ALL. A comma
 // separates several. Docker: --cap-add, --cap-drop.
 func Capability(s string) ([]string, error) {
 	var out []string
 	for _, word := range strings.Split(s, ",") {
 		name := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(word)), "CAP_")
-		known := name == "ALL"
-		for _, c := range capabilities {
-			known = known || c == name
-		}
-		if !known {
-			return nil, fmt.Errorf("unknown capability %q: want a name such as NET_ADMIN, or ALL", word)
-		}
 		if name != "ALL" {
 			name = "CAP_" + name
+			if !slices.Contains(hostfacts.AllCapabilities(), name) {
+				return nil, fmt.Errorf("unknown capability %q: want a name such as NET_ADMIN, or ALL", word)
+			}
 		}
 		out = append(out, name)
 	}

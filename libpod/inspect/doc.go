@@ -45,8 +45,8 @@ type Image struct {
 	HasChildren bool
 }
 
-// Dangling reports whether the image has no name.
-func (i Image) Dangling() bool { return len(i.Names) == 0 }
+// Dangling reports whether the image has no name, not even one with a digest.
+func (i Image) Dangling() bool { return len(i.Names) == 0 && len(i.RepoDigests) == 0 }
 
 // signalName is a signal as people write it; 0 is SIGTERM.
 func signalName(n int) string {

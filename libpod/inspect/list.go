@@ -75,7 +75,7 @@ func (c Container) Listed(status, age string) ListedContainer {
 		ExposedPorts: exposedByPort(cfg.Network.Expose), Id: cfg.ID, Image: cfg.Image.Name, ImageID: cfg.Image.ID,
 		Labels: cfg.Labels, Mounts: c.MountNames(), Names: []string{cfg.Name},
 		Namespaces: ListedNamespaces{ns.Mnt, ns.Cgroup, ns.IPC, ns.Net, ns.PID, ns.UTS, ns.User},
-		Networks:   c.Networks(), Pid: livePid(st), Restarts: st.RestartCount,
+		Networks:   c.Networks(), Pid: c.Pid(), Restarts: st.RestartCount,
 		StartedAt: unixOr(st.StartedAt), State: string(st.Phase), Status: status, Created: cfg.Created.Unix(),
 	}
 	ports := c.Ports()
@@ -100,6 +100,9 @@ func (c Container) Ports() []state.Port {
 	}
 	return c.Config.Network.Ports
 }
+
+// Pid is the first process where there is one, else 0.
+func (c Container) Pid() int { return livePid(c.Status) }
 
 // MountNames are the mounts' targets.
 func (c Container) MountNames() []string {

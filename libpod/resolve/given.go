@@ -37,6 +37,4 @@ type Given struct {
 	// --network-alias: they belong to the first network.
 	IP, IP6, MAC string
 	Aliases      []string
-	// NoHosts keeps the image's /etc/hosts. Podman: --no-hosts.
-	NoHosts bool
 }

@@ -32,11 +32,11 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 	if err := json.Unmarshal(x.Spec, &req); err != nil {
 		return fmt.Errorf("cannot understand the request: %w", err)
 	}
-	live, err := e.Store.Status(id)
+	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
 		return err
 	}
-	o, err := e.ExecOptions(id, live.Status, req)
+	o, err := e.ExecOptions(box, id, req)
 	if err != nil {
 		return err
 	}
@@ -45,10 +45,6 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
 		o.ConsoleSocket = os.NewFile(consoleFD, "console")
 		o.Rows, o.Cols = x.Size.Rows, x.Size.Cols
-	}
-	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
-	if err != nil {
-		return err
 	}
 	p, err := box.Exec(o)
 	if err != nil {

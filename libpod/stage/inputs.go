@@ -1,25 +1,21 @@
 package stage
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"skiff/libpod"
+	"skiff/libpod/account"
 	"skiff/rootfs/safepath"
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/program"
 	"skiff/runtime/spec"
 	"skiff/state"
 )
-
-// maxAccountFile bounds how much of a container's passwd and group is read.
-const maxAccountFile = 4 << 20
 
 // inputs gathers what the spec needs and only this process knows.
 func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
@@ -35,6 +31,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 		Warn:         s.warn,
 	}
 	in.Join.Net = net.path()
+	if net.joined != "" {
+		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()
+	}
 	if s.cfg.Hostname == "" {
 		in.Hostname, _ = os.Hostname()
 	}
@@ -46,29 +45,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 	return in, nil
 }
 
-// user looks the user and the groups up in the container's own account files.
-func (s *starter) user(in *spec.Inputs) error {
-	passwd, err := accountFile(s.root, "/etc/passwd")
-	if err != nil {
-		return err
-	}
-	group, err := accountFile(s.root, "/etc/group")
-	if err != nil {
-		return err
-	}
-	in.User, err = spec.ResolveUser(passwd, group, s.cfg.Process.User, s.cfg.Process.Groups)
+func (s *starter) user(in *spec.Inputs) (err error) {
+	in.User, err = account.Resolve(s.root, s.cfg.Process.User, s.cfg.Process.Groups)
 	return err
-}
-
-func accountFile(root *safepath.Root, path string) (io.ReadSeeker, error) {
-	b, err := root.ReadFile(path, maxAccountFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return bytes.NewReader(nil), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the container's %s: %w", path, err)
-	}
-	return bytes.NewReader(b), nil
 }
 
 func (s *starter) initProgram(in *spec.Inputs) (err error) {

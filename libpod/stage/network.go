@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"skiff/netsetup"
+	"skiff/netsetup/link"
 	"skiff/state"
+	"skiff/state/dirs"
 	"skiff/state/process"
 )
 
@@ -18,9 +20,13 @@ type networkStep struct {
 	s       *starter
 	manager *netsetup.Manager
 	request netsetup.Request
-	ns      *netsetup.Namespace
-	done    chan error
-	result  netsetup.Result
+	ns      *link.Namespace
+	// joined is the path of another container's namespace.
+	joined string
+	// shared holds the files of that container that name hosts and servers.
+	shared dirs.Container
+	done   chan error
+	result netsetup.Result
 }
 
 // newNetwork makes the namespace, or finds the one to join.
@@ -54,9 +60,7 @@ func (n *networkStep) join(id string) error {
 	if err != nil {
 		return err
 	}
-	n.request.NSPath = path
-	n.request.OtherDir = n.s.engine.Roots.Container(id)
-	n.result.Status.SandboxKey = path
+	n.joined, n.shared = path, n.s.engine.Roots.Container(id)
 	return nil
 }
 
@@ -65,7 +69,7 @@ func (n *networkStep) path() string {
 	if n.ns != nil {
 		return n.ns.Path()
 	}
-	return n.request.NSPath
+	return n.joined
 }
 
 // begin starts to set the network up. The files that go into the container's
@@ -100,14 +104,15 @@ func (n *networkStep) wait() error {
 	if err != nil {
 		return err
 	}
-	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID, n.result.Status) })
+	n.s.warnings = append(n.s.warnings, n.result.Warnings...)
+	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID) })
 	return nil
 }
 
 // close ends what is still under way after a failure elsewhere.
 func (n *networkStep) close() {
 	if n.done != nil && n.wait() == nil {
-		n.manager.Teardown(n.s.cfg.ID, n.result.Status)
+		n.manager.Teardown(n.s.cfg.ID)
 	}
 	if n.ns != nil {
 		n.ns.Close()

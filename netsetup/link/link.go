@@ -301,3 +301,28 @@ func (c *Conn) Routes() (used []netip.Prefix, ipv6 bool, err error) {
 	}
 	return used, ipv6, nil
 }
+
+// Addresses are those of all devices.
+func (c *Conn) Addresses() (all []netip.Prefix, err error) {
+	msgs, err := c.request(unix.RTM_GETADDR, unix.NLM_F_DUMP, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list addresses: %w", err)
+	}
+	for _, b := range msgs {
+		m := nl.DeserializeIfAddrmsg(b)
+		attrs, err := nl.ParseRouteAttr(b[m.Len():])
+		if err != nil {
+			return nil, fmt.Errorf("cannot read an address: %w", err)
+		}
+		var addr netip.Addr
+		for _, a := range attrs {
+			if ip, ok := netip.AddrFromSlice(a.Value); ok && (a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS && !addr.IsValid()) {
+				addr = ip
+			}
+		}
+		if addr.IsValid() {
+			all = append(all, netip.PrefixFrom(addr, int(m.Prefixlen)))
+		}
+	}
+	return all, nil
+}

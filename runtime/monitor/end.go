@@ -43,6 +43,8 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 		m.leave()
 		return
 	}
+	ran := *s
+	m.last = &ran
 	s.Phase = state.Restarting
 	s.Pid, s.PidStart, s.Teardown, s.Network = 0, 0, state.Teardown{}, state.NetworkStatus{}
 	m.doing = waiting

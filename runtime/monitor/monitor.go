@@ -62,6 +62,7 @@ type monitor struct {
 	stages map[int]*stage     // by process id
 	execs  map[int]*execution // by process id
 	status state.Status
+	last   *state.Status // of the last run before the present one
 	// pid is the first process while it is not reaped, else 0; pending is its
 	// wait status where it ended before its start stage did.
 	pid     int

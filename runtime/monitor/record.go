@@ -15,10 +15,20 @@ import (
 // record writes that the container runs, with what has to be undone: below the
 // data root so that a reboot is noticed, then below the run root.
 func (m *monitor) record() error {
+	m.recallLast()
 	if err := jsonfile.Write(m.c.Exit(), &m.status, jsonfile.Volatile); err != nil {
 		return err
 	}
 	return jsonfile.Write(m.c.Status(), &m.status, jsonfile.Volatile)
+}
+
+// recallLast reads what is recorded of the container's last run before this
+// monitor writes the record itself.
+func (m *monitor) recallLast() {
+	if m.last == nil {
+		m.last = new(state.Status)
+		jsonfile.Read(m.c.Exit(), m.last)
+	}
 }
 
 // recordStatus writes what is true now of a container that goes on.
@@ -97,11 +107,11 @@ func trimNewline(b []byte) []byte {
 // recordFailure writes why a start failed. A container that never ran stays
 // created; one that did keeps what is known of its last run.
 func (m *monitor) recordFailure(f wire.Failure) {
-	var st state.Status
-	if jsonfile.Read(m.c.Exit(), &st) != nil || st.StartedAt.IsZero() {
+	m.recallLast()
+	st := *m.last
+	st.Phase = state.Exited
+	if st.StartedAt.IsZero() {
 		st = state.Status{Phase: state.Created}
-	} else {
-		st.Phase = state.Exited
 	}
 	st.Version, st.BootID = state.StatusVersion, m.l.BootID
 	st.Pid, st.PidStart, st.Monitor = 0, 0, 0

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/runtime/wire"
+	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
 
@@ -101,6 +102,9 @@ func (m *monitor) claim() error {
 		}
 		if !errors.Is(err, lock.ErrBusy) && !errors.Is(err, os.ErrNotExist) || time.Now().After(deadline) {
 			return err
+		}
+		if jsonfile.Exists(m.c.Status()) {
+			return errors.New("cannot start container: it runs already")
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -144,3 +144,7 @@ func (c Container) Control() string { return filepath.Join(c.Run, "ctl.sock") }
 func (c Container) ResolvConf() string   { return filepath.Join(c.Run, "resolv.conf") }
 func (c Container) Hosts() string        { return filepath.Join(c.Run, "hosts") }
 func (c Container) HostnameFile() string { return filepath.Join(c.Run, "hostname") }
+
+// Netns is the file by which pasta knows the network namespace; pasta ends when
+// it is removed.
+func (c Container) Netns() string { return filepath.Join(c.Run, "netns") }

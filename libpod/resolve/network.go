@@ -1,0 +1,194 @@
+package resolve
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"skiff/state"
+)
+
+// network decides the mode and puts --ip and its like where they belong.
+func (b *builder) network() error {
+	n := &b.cfg.Network
+	b.defaultMode(n)
+	if err := b.joined(n); err != nil {
+		return err
+	}
+	if err := b.endpoint(n); err != nil {
+		return err
+	}
+	conf := b.in.Defaults.Containers
+	if own := n.Mode == state.ModeBridge || n.Mode == state.ModePasta; own {
+		if n.Ports, n.Expose = distinct(n.Ports), b.exposed(n); len(n.Ports) > 0 {
+			if err := clash(n.Ports); err != nil {
+				return err
+			}
+		}
+	} else {
+		// Nothing of ours is between the container and such a network.
+		n.Ports, n.PublishAll = nil, false
+		n.Expose = b.exposed(n)
+	}
+	if len(n.DNS) == 0 {
+		n.DNS = conf.DNSServers
+	}
+	if len(n.DNSSearch) == 0 {
+		n.DNSSearch = conf.DNSSearches
+	}
+	if len(n.DNSOptions) == 0 {
+		n.DNSOptions = conf.DNSOptions
+	}
+	return nil
+}
+
+func (b *builder) defaultMode(n *state.Network) {
+	if n.Mode == "" {
+		switch conf := b.in.Defaults.Containers.NetNS; conf {
+		case state.ModeNone, state.ModeHost, state.ModeBridge, state.ModePasta:
+			n.Mode = conf
+		}
+	}
+	if n.Mode == "" {
+		n.Mode = state.ModeBridge
+		if b.in.Rootless {
+			n.Mode = state.ModePasta
+		}
+	}
+	if n.Mode == state.ModeBridge && len(n.Endpoints) == 0 {
+		n.Endpoints = []state.Endpoint{{Network: state.DefaultNetwork}}
+	}
+}
+
+// joined resolves container:NAME, which excludes all that a network of the
+// container's own would have.
+func (b *builder) joined(n *state.Network) error {
+	ref, ok := strings.CutPrefix(n.Mode, state.ModeContainer)
+	if !ok {
+		return nil
+	}
+	for _, c := range []struct {
+		set  bool
+		what string
+	}{
+		{len(n.Ports) > 0 || n.PublishAll, "publishing ports"},
+		{len(n.Expose) > 0, "exposing ports"},
+		{b.in.Given.Hostname, "--hostname"},
+		{len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) > 0, "--dns"},
+		{len(n.ExtraHosts) > 0, "--add-host"},
+	} {
+		if c.set {
+			return conflict(c.what, "a network of the kind container:NAME")
+		}
+	}
+	other, err := b.other("--network", ref)
+	if err != nil {
+		return err
+	}
+	n.Mode = state.ModeContainer + other.ID
+	return nil
+}
+
+// endpoint applies --ip, --ip6, --mac-address and --network-alias.
+func (b *builder) endpoint(n *state.Network) error {
+	g := b.in.Given
+	for _, o := range []struct{ flag, value string }{
+		{"--ip", g.IP}, {"--ip6", g.IP6}, {"--mac-address", g.MAC}, {"--network-alias", strings.Join(g.Aliases, ",")},
+	} {
+		if o.value == "" {
+			continue
+		}
+		if n.Mode != state.ModeBridge {
+			return conflict(o.flag, fmt.Sprintf("the network %q", strings.TrimSuffix(n.Mode[:min(len(n.Mode), 10)], ":")))
+		}
+		if len(n.Endpoints) > 1 {
+			return invalid("%s can only be used with one network: give it as an option of the network it is meant for", o.flag)
+		}
+	}
+	if n.Mode != state.ModeBridge {
+		return nil
+	}
+	n.Endpoints = slices.Clone(n.Endpoints)
+	ep := &n.Endpoints[0]
+	ep.IP, ep.IP6, ep.MAC = firstOf(g.IP, ep.IP), firstOf(g.IP6, ep.IP6), firstOf(g.MAC, ep.MAC)
+	ep.Aliases = append(slices.Clip(ep.Aliases), g.Aliases...)
+	for _, e := range n.Endpoints {
+		if len(e.Aliases) > 0 && e.Network == state.DefaultNetwork {
+			return invalid("a network alias needs a network of your own: the network %q has no name service", e.Network)
+		}
+	}
+	return nil
+}
+
+// exposed are the image's, the user's and the published ports, sorted.
+func (b *builder) exposed(n *state.Network) []string {
+	out := append(slices.Clone(b.img.ExposedPorts), n.Expose...)
+	for _, p := range n.Ports {
+		out = append(out, strconv.Itoa(int(p.ContainerPort))+"/"+p.Protocol)
+	}
+	for i, s := range out {
+		if !strings.Contains(s, "/") {
+			out[i] = s + "/tcp"
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		pa, ka, _ := strings.Cut(a, "/")
+		pb, kb, _ := strings.Cut(b, "/")
+		na, _ := strconv.Atoi(pa)
+		nb, _ := strconv.Atoi(pb)
+		if na != nb {
+			return na - nb
+		}
+		return strings.Compare(ka, kb)
+	})
+	return slices.Compact(out)
+}
+
+// distinct drops ports that are given twice in the same way.
+func distinct(ports []state.Port) []state.Port {
+	var out []state.Port
+	for _, p := range ports {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// clash refuses two uses of one host port.
+func clash(ports []state.Port) error {
+	for i, p := range ports {
+		if p.HostPort == 0 || p.HostPortEnd != 0 {
+			continue
+		}
+		for _, q := range ports[:i] {
+			same := q.HostPort == p.HostPort && q.HostPortEnd == 0 && q.Protocol == p.Protocol
+			if same && (q.HostIP == p.HostIP || anyAddress(q.HostIP) && anyAddress(p.HostIP)) {
+				return invalid("cannot publish host port %d/%s twice", p.HostPort, p.Protocol)
+			}
+		}
+	}
+	return nil
+}
+
+func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" }
+
+// hostname is the id's beginning where nothing else is said. It stays empty
+// where the container has the host's name.
+func (b *builder) hostname() error {
+	c := b.cfg
+	if c.Hostname != "" || c.Network.Mode == state.ModeHost || c.Namespaces.Uts == "host" {
+		return nil
+	}
+	if ref, ok := strings.CutPrefix(firstOf(c.Namespaces.Uts, c.Network.Mode), state.ModeContainer); ok {
+		other, err := b.other("--network", ref)
+		if err != nil {
+			return err
+		}
+		c.Hostname = other.Hostname
+		return nil
+	}
+	c.Hostname = c.ID[:min(12, len(c.ID))]
+	return nil
+}

@@ -1,0 +1,55 @@
+// Package signal knows the names of signals.
+package signal
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Real-time signals as the C library counts them: it keeps the first two of
+// the kernel's for itself.
+const (
+	sigRTMin = 34
+	sigRTMax = 64
+)
+
+// Parse reads a signal's name, with or without SIG, in any case, or its
+// number from 1 to 64. RTMIN+n and RTMAX-n are names too. Docker: --stop-signal,
+// kill --signal.
+func Parse(s string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > sigRTMax {
+			return 0, fmt.Errorf("invalid signal %q: valid signals are 1 through 64", s)
+		}
+		return syscall.Signal(n), nil
+	}
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if name == "RTMIN" || name == "RTMAX" {
+		name += "+0"
+	}
+	if off, ok := strings.CutPrefix(name, "RTMIN+"); ok {
+		return realtime(s, off, sigRTMin, 1)
+	}
+	if off, ok := strings.CutPrefix(name, "RTMAX-"); ok {
+		return realtime(s, off, sigRTMax, -1)
+	}
+	if name == "RTMAX+0" {
+		return sigRTMax, nil
+	}
+	if sig := unix.SignalNum("SIG" + name); sig != 0 && name != "" {
+		return sig, nil
+	}
+	return 0, fmt.Errorf("invalid signal: %s", s)
+}
+
+func realtime(s, off string, base, sign int) (syscall.Signal, error) {
+	n, err := strconv.ParseUint(off, 10, 8)
+	if err != nil || n > sigRTMax-sigRTMin {
+		return 0, fmt.Errorf("invalid signal: %s", s)
+	}
+	return syscall.Signal(base + sign*int(n)), nil
+}

@@ -1,0 +1,119 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"skiff/netsetup/dns"
+	"skiff/netsetup/userport"
+	"skiff/state"
+)
+
+// WriteFiles writes the container's resolv.conf, hosts and hostname to r.Dir,
+// from where they are mounted. A container in another's network shares that
+// one's hosts and resolv.conf: only the hostname is its own.
+func (m *Manager) WriteFiles(r Request, st state.NetworkStatus) error {
+	if err := os.MkdirAll(r.Dir.Run, 0o711); err != nil {
+		return err
+	}
+	if err := dns.Write(r.Dir.HostnameFile(), []byte(r.Hostname+"\n")); err != nil {
+		return err
+	}
+	if strings.HasPrefix(r.Network.Mode, state.ModeContainer) {
+		return nil
+	}
+	resolv, err := resolver(r.Network, st)
+	if err != nil {
+		return err
+	}
+	hosts, err := hosts(r, st)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dns.Write(r.Dir.ResolvConf(), resolv), dns.Write(r.Dir.Hosts(), hosts))
+}
+
+func resolver(n state.Network, st state.NetworkStatus) ([]byte, error) {
+	text, err := dns.HostResolver("/")
+	if err != nil {
+		return nil, err
+	}
+	overridden := len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) > 0
+	if n.Mode == state.ModeHost && !overridden {
+		return os.ReadFile("/etc/resolv.conf")
+	}
+	host := dns.Parse(text)
+	switch n.Mode {
+	case state.ModeHost:
+	case state.ModePasta:
+		// pasta takes what is sent to this address to the host's own server, also
+		// where that listens on loopback only.
+		host = host.Reachable(false, nil)
+		host.Servers = append([]string{userport.DNSForward}, host.Servers...)
+	default:
+		ipv6 := len(st.Endpoints) > 0 && st.Endpoints[0].IP6 != ""
+		host = host.Reachable(ipv6, dns.PublicServers())
+	}
+	return host.Override(n.DNS, n.DNSSearch, n.DNSOptions).Text(), nil
+}
+
+func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
+	var base []byte
+	gateway := ""
+	var own []dns.Entry
+	switch {
+	case r.Network.Mode == state.ModeHost:
+		b, err := os.ReadFile("/etc/hosts")
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		base, gateway = append([]byte{}, b...), "127.0.0.1"
+	case len(st.Endpoints) > 0:
+		e := st.Endpoints[0]
+		gateway = e.Gateway
+		names := []string{r.Hostname, r.Name}
+		if r.Domainname != "" {
+			names = []string{r.Hostname + "." + r.Domainname, r.Hostname, r.Name}
+		}
+		own = []dns.Entry{{Addr: e.IP, Names: names}, {Addr: e.IP6, Names: names}}
+	}
+	var extra []dns.Entry
+	given := map[string]bool{}
+	for _, s := range r.Network.ExtraHosts {
+		e, err := dns.ParseHost(s)
+		if err != nil {
+			return nil, err
+		}
+		if e.Addr == dns.HostGateway {
+			e.Addr = gateway
+		}
+		given[e.Names[0]] = true
+		extra = append(extra, e)
+	}
+	var names []string
+	for _, n := range []string{"host.docker.internal", "host.containers.internal"} {
+		if !given[n] {
+			names = append(names, n)
+		}
+	}
+	extra = append(extra, dns.Entry{Addr: gateway, Names: names})
+	return dns.HostsText(base, append(extra, own...)), nil
+}
+
+// validNames refuses names and servers that cannot be written to the files.
+func validNames(n state.Network) error {
+	for _, s := range n.DNS {
+		if _, err := netip.ParseAddr(s); err != nil {
+			return fmt.Errorf("invalid DNS server %q: not an IP address", s)
+		}
+	}
+	for _, h := range n.ExtraHosts {
+		if _, err := dns.ParseHost(h); err != nil {
+			return err
+		}
+	}
+	return errors.Join(dns.CheckWords("DNS search domain", n.DNSSearch), dns.CheckWords("DNS option", n.DNSOptions))
+}

@@ -1,0 +1,185 @@
+package monitor_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/monitor"
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+// fakeName is the argument by which this test's program knows that it is to
+// play skiff.
+const fakeName = "play-skiff"
+
+// fake says how the fake start stage behaves. It is in fake.json in the
+// container's data directory.
+type fake struct {
+	Script   string         `json:"script"`   // for sh -c
+	Failure  *wire.Failure  `json:"failure"`  // instead of a report
+	Crash    string         `json:"crash"`    // "early", "reported", "late" (after Go)
+	Teardown state.Teardown `json:"teardown"` // to report
+	OOMFiles []string       `json:"oomFiles"`
+	Cgroup   string         `json:"cgroup"` // to run the script in
+	Reserve  bool           `json:"reserve"`
+}
+
+// TestMain lets the test's program also be the monitor and the fake skiff.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "skiff-monitor" {
+		os.Exit(monitor.Main())
+	}
+	if len(os.Args) == 5 && os.Args[1] == fakeName {
+		if err := playSkiff(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "fake skiff:", err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func playSkiff(dir, verb string) error {
+	var f fake
+	data, err := os.ReadFile(filepath.Join(dir, "fake.json"))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	switch verb {
+	case "start-stage":
+		return f.start(dir)
+	case "exec-stage":
+		return f.exec()
+	case "teardown":
+		return appendLine(filepath.Join(dir, "teardowns"), "teardown")
+	}
+	return fmt.Errorf("unknown command %q", verb)
+}
+
+func appendLine(path, line string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(line + "\n")
+	return err
+}
+
+// start plays the start stage: the program waits for the gate to open.
+func (f *fake) start(dir string) error {
+	if err := appendLine(filepath.Join(dir, "starts"), "start"); err != nil {
+		return err
+	}
+	if f.Failure != nil {
+		return wire.SendFDs(3, wire.KindFailed, f.Failure, nil)
+	}
+	if f.Crash == "early" {
+		panic("crashed early")
+	}
+	var gate [2]int
+	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	pid, err := f.spawn("read x <&9; exec 9<&-; "+f.Script, gate[0])
+	if err != nil {
+		return err
+	}
+	unix.Close(gate[0])
+	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles}
+	var fds []int
+	if f.Reserve {
+		fd, err := unix.MemfdCreate("reserved", unix.MFD_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		fds = append(fds, fd)
+	}
+	if err := wire.SendFDs(3, wire.KindStage, report, fds); err != nil {
+		return err
+	}
+	if f.Crash == "reported" {
+		unix.Kill(pid, unix.SIGKILL)
+		os.Exit(9)
+	}
+	k, _, _, err := wire.ReceiveFDs(3)
+	if err != nil || k != wire.KindGo {
+		unix.Kill(pid, unix.SIGKILL)
+		return wire.SendFDs(3, wire.KindFailed, wire.Failure{Message: "told to undo", Code: 125}, nil)
+	}
+	if f.Crash == "late" {
+		unix.Kill(pid, unix.SIGKILL)
+		os.Exit(9)
+	}
+	_, err = unix.Write(gate[1], []byte("\n"))
+	return err
+}
+
+// spawn starts sh with the streams that the monitor gave, and gate as
+// descriptor 9.
+func (f *fake) spawn(script string, gate int) (int, error) {
+	std := []uintptr{0, 1, 2}
+	sys := &syscall.SysProcAttr{Setsid: true}
+	var st unix.Stat_t
+	if unix.Fstat(4, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+		master, slave, err := pty.Open()
+		if err != nil {
+			return 0, err
+		}
+		if err := unix.Sendmsg(4, []byte("pty"), unix.UnixRights(int(master.Fd())), nil, 0); err != nil {
+			return 0, err
+		}
+		fd := slave.Fd()
+		std, sys.Setctty = []uintptr{fd, fd, fd}, true
+	}
+	files := append(std, ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), uintptr(gate))
+	if gate < 0 {
+		files = std
+	}
+	if f.Cgroup != "" {
+		dir, err := os.Open(f.Cgroup)
+		if err != nil {
+			return 0, err
+		}
+		sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
+	}
+	return syscall.ForkExec("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{
+		Dir: "/", Env: os.Environ(), Files: files, Sys: sys,
+	})
+}
+
+// exec plays the exec stage; the spec is a script.
+func (f *fake) exec() error {
+	k, payload, _, err := wire.ReceiveFDs(3)
+	if err != nil || k != wire.KindRequest {
+		return fmt.Errorf("no request: %v", err)
+	}
+	var e wire.Exec
+	var script string
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(e.Spec, &script); err != nil {
+		return err
+	}
+	if strings.HasPrefix(script, "fail ") {
+		return wire.SendFDs(3, wire.KindFailed, wire.Failure{Message: script[5:], Code: 127}, nil)
+	}
+	pid, err := f.spawn(script, -1)
+	if err != nil {
+		return err
+	}
+	return wire.SendFDs(3, wire.KindStage, wire.Stage{Version: 1, Pid: pid, PidStart: 1}, nil)
+}
