@@ -110,12 +110,14 @@ func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*sta
 		Given:         req.Explicit,
 		ImageName:     full,
 		Defaults:      e.Settings,
-		Host:          hostfacts.New(),
+		Facts:         hostfacts.New(),
 		Rootless:      e.Rootless(),
 		CgroupManager: e.Global.CgroupManager,
 		Runtime:       e.Global.Runtime,
 		Log:           e.Roots.Container,
 		CIDFile:       req.CIDFile,
+		Find:          e.Config,
+		ReadFile:      os.ReadFile,
 	})
 	if err != nil {
 		return nil, err

@@ -74,15 +74,6 @@ func Open(opt Options, s settings.Settings) (*Engine, error) {
 	}, nil
 }
 
-// Config is a container's config by its name, id or prefix of an id.
-func (e *Engine) Config(ref string) (*state.Config, error) {
-	id, err := e.Store.Find(ref)
-	if err != nil {
-		return nil, err
-	}
-	return e.Store.Load(id)
-}
-
 // Networks is the network manager for this engine's roots.
 func (e *Engine) Networks() *netsetup.Manager {
 	return &netsetup.Manager{Roots: e.Roots, Firewall: e.Global.Firewall, Suffix: Suffix(e.Roots)}
