@@ -42,10 +42,21 @@ func commands() []command {
 		{name: "top", aliases: []string{"container top"}, new: newTop, verbatim: true},
 		{name: "unpause", aliases: []string{"container unpause"}, new: newUnpause},
 		{name: "wait", aliases: []string{"container wait"}, new: newWait},
+		{name: "ps", aliases: []string{"container ls", "container list", "container ps"}, new: newPs},
+		{name: "port", aliases: []string{"container port"}, new: newPort},
+		{name: "container exists", new: newContainerExists},
+		{name: "container inspect", new: newContainerInspect},
+		{name: "inspect", new: newInspect},
 		// Images.
+		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
+		{name: "history", aliases: []string{"image history"}, new: newHistory},
+		{name: "image exists", new: newImageExists},
+		{name: "image inspect", new: newImageInspect},
 		// Networks.
 		// Volumes.
 		// System.
+		{name: "info", aliases: []string{"system info"}, new: newInfo},
+		{name: "version", new: newVersion},
 	}
 }
 
