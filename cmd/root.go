@@ -52,6 +52,18 @@ func commands() []command {
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
 		{name: "image exists", new: newImageExists},
 		{name: "image inspect", new: newImageInspect},
+		{name: "image prune", new: newImagePrune},
+		{name: "import", aliases: []string{"image import"}, new: newImport},
+		{name: "load", aliases: []string{"image load"}, new: newLoad},
+		{name: "login", new: newLogin},
+		{name: "logout", new: newLogout},
+		{name: "pull", aliases: []string{"image pull"}, new: newPull},
+		{name: "push", aliases: []string{"image push"}, new: newPush},
+		{name: "rmi", aliases: []string{"image rm", "image remove"}, new: newRmi},
+		{name: "save", aliases: []string{"image save"}, new: newSave},
+		{name: "search", aliases: []string{"image search"}, new: newSearch},
+		{name: "tag", aliases: []string{"image tag"}, new: newTag},
+		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
 		// Volumes.
 		// System.
