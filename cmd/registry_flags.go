@@ -30,12 +30,12 @@ func credsFlag() cli.Flag { return text("Use `USERNAME[:PASSWORD]` at the regist
 // retryFlags show the defaults that containers.conf sets.
 func retryFlags(app *App, what string) []cli.Flag {
 	count, delay := 3, ""
-	if set, err := loadSettings(app); err == nil {
-		if set.Engine.Retry != nil {
-			count = *set.Engine.Retry
+	if e, err := app.Engine(); err == nil { // an error is reported when the command runs
+		if set := e.Settings.Engine; set.Retry != nil {
+			count = *set.Retry
 		}
-		if set.Engine.RetryDelay != nil {
-			delay = fmt.Sprintf(" (default %q)", *set.Engine.RetryDelay)
+		if set := e.Settings.Engine; set.RetryDelay != nil {
+			delay = fmt.Sprintf(" (default %q)", *set.RetryDelay)
 		}
 	}
 	return []cli.Flag{
@@ -73,10 +73,11 @@ func registryRequest(app *App, c *cli.Context, req *imagecall.Request) error {
 }
 
 func retryRequest(app *App, c *cli.Context, req *imagecall.Request) error {
-	set, err := loadSettings(app)
+	e, err := app.Engine()
 	if err != nil {
 		return err
 	}
+	set := e.Settings
 	req.Retry = set.Engine.Retry
 	if c.IsSet("retry") {
 		n := c.Int("retry")
