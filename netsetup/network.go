@@ -225,6 +225,15 @@ func address6(s plan.Subnets, ip netip.Addr, wanted string) (netip.Addr, error) 
 	return netip.AddrFrom16(b), nil
 }
 
+// address4 is the IPv4 address that address6 made the address from.
+func address4(s plan.Subnets, ip6 netip.Addr) netip.Addr {
+	b, v4 := ip6.As16(), s.Net4.Addr().As4()
+	for i := s.Net4.Bits(); i < 32; i++ {
+		v4[i/8] |= b[12+i/8] & (0x80 >> (i % 8))
+	}
+	return netip.AddrFrom4(v4)
+}
+
 func optionalAddr(s string) (netip.Addr, error) {
 	if s == "" {
 		return netip.Addr{}, nil
