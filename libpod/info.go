@@ -49,10 +49,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 		NetworkBackend: "skiff", RootlessNetworkCmd: "pasta", Pasta: tool("pasta"), Linkmode: "static",
 		Security: e.securityInfo(), ServiceIsRemote: false,
 	}
-	h.CgroupManager = e.Global.CgroupManager
-	if h.CgroupManager == "" {
-		h.CgroupManager = "cgroupfs"
-	}
+	h.CgroupManager = e.defaultCgroupManager()
 	h.CgroupsVersion, h.CgroupControllers = cgroups()
 	h.NetworkBackendInfo = inspect.NetworkInfo{Backend: "skiff", Version: "skiff " + version, Package: "skiff", DNS: inspect.Tool{Package: "skiff", Version: "skiff " + version}}
 	h.Conmon = inspect.Program{Package: "skiff", Path: e.monitorPath(), Version: "skiff monitor version " + version}
@@ -63,7 +60,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 // runtimeInfo is skiff's own runtime, which is runc's library, unless the user
 // asked for another.
 func (e *Engine) runtimeInfo(version string) inspect.NamedProgram {
-	if path := e.Global.Runtime; path != "" {
+	if path := e.defaultRuntime(); path != "" {
 		return inspect.NamedProgram{Name: filepath.Base(path), Path: path}
 	}
 	exe, _ := os.Executable()
