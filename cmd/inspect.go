@@ -178,6 +178,6 @@ func firstOf(find map[string]inspector) inspector {
 				return doc, err
 			}
 		}
-		return nil, fmt.Errorf("no such object: %q: %w", ref, state.ErrNotFound)
+		return nil, fmt.Errorf("no such object: %q", ref)
 	}
 }
