@@ -136,7 +136,7 @@ func (o *outlet) take() {
 	if o.fd < 0 {
 		return
 	}
-	there, err := unix.IoctlGetInt(o.fd, unix.FIONREAD)
+	there, err := unix.IoctlGetInt(o.fd, unix.TIOCINQ)
 	if err != nil {
 		return
 	}
