@@ -42,10 +42,39 @@ func commands() []command {
 		{name: "top", aliases: []string{"container top"}, new: newTop, verbatim: true},
 		{name: "unpause", aliases: []string{"container unpause"}, new: newUnpause},
 		{name: "wait", aliases: []string{"container wait"}, new: newWait},
+		{name: "ps", aliases: []string{"container ls", "container list", "container ps"}, new: newPs},
+		{name: "port", aliases: []string{"container port"}, new: newPort},
+		{name: "container exists", new: newContainerExists},
+		{name: "container inspect", new: newContainerInspect},
+		{name: "inspect", new: newInspect},
 		// Images.
+		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
+		{name: "history", aliases: []string{"image history"}, new: newHistory},
+		{name: "image exists", new: newImageExists},
+		{name: "image inspect", new: newImageInspect},
+		{name: "image prune", new: newImagePrune},
+		{name: "import", aliases: []string{"image import"}, new: newImport},
+		{name: "load", aliases: []string{"image load"}, new: newLoad},
+		{name: "login", new: newLogin},
+		{name: "logout", new: newLogout},
+		{name: "pull", aliases: []string{"image pull"}, new: newPull},
+		{name: "push", aliases: []string{"image push"}, new: newPush},
+		{name: "rmi", aliases: []string{"image rm", "image remove"}, new: newRmi},
+		{name: "save", aliases: []string{"image save"}, new: newSave},
+		{name: "search", aliases: []string{"image search"}, new: newSearch},
+		{name: "tag", aliases: []string{"image tag"}, new: newTag},
+		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
 		// Volumes.
+		{name: "volume create", new: newVolumeCreate},
+		{name: "volume exists", new: newVolumeExists},
+		{name: "volume inspect", new: newVolumeInspect},
+		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
+		{name: "volume prune", new: newVolumePrune},
+		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
 		// System.
+		{name: "info", aliases: []string{"system info"}, new: newInfo},
+		{name: "version", new: newVersion},
 	}
 }
 

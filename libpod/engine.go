@@ -30,6 +30,8 @@ const (
 	InternalExec     = "exec-stage"
 	InternalTeardown = "teardown"
 	InternalRemove   = "remove"
+	// InternalRemoveVolume is followed by a volume's name.
+	InternalRemoveVolume = "remove-volume"
 )
 
 // Options are the command line's global options in so far as they matter to
@@ -72,15 +74,6 @@ func Open(opt Options, s settings.Settings) (*Engine, error) {
 		Settings: s,
 		Global:   opt,
 	}, nil
-}
-
-// Config is a container's config by its name, id or prefix of an id.
-func (e *Engine) Config(ref string) (*state.Config, error) {
-	id, err := e.Store.Find(ref)
-	if err != nil {
-		return nil, err
-	}
-	return e.Store.Load(id)
 }
 
 // Networks is the network manager for this engine's roots.

@@ -31,6 +31,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 		Warn:         s.warn,
 	}
 	in.Join.Net = net.path()
+	if net.joined != "" {
+		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()
+	}
 	if s.cfg.Hostname == "" {
 		in.Hostname, _ = os.Hostname()
 	}
@@ -166,6 +169,9 @@ func (s *starter) sources(in *spec.Inputs) error {
 func (s *starter) volume(m state.Mount) (string, error) {
 	path, err := s.engine.Volumes.Use(m.Source)
 	if err != nil {
+		return "", err
+	}
+	if err := s.engine.Volumes.Attach(m.Source); err != nil {
 		return "", err
 	}
 	if !m.NoCopy {

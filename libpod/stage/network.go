@@ -9,6 +9,7 @@ import (
 	"skiff/netsetup"
 	"skiff/netsetup/link"
 	"skiff/state"
+	"skiff/state/dirs"
 	"skiff/state/process"
 )
 
@@ -22,6 +23,8 @@ type networkStep struct {
 	ns      *link.Namespace
 	// joined is the path of another container's namespace.
 	joined string
+	// shared holds the files of that container that name hosts and servers.
+	shared dirs.Container
 	done   chan error
 	result netsetup.Result
 }
@@ -57,8 +60,7 @@ func (n *networkStep) join(id string) error {
 	if err != nil {
 		return err
 	}
-	n.joined = path
-	n.request.Shared = n.s.engine.Roots.Container(id)
+	n.joined, n.shared = path, n.s.engine.Roots.Container(id)
 	return nil
 }
 
@@ -102,6 +104,7 @@ func (n *networkStep) wait() error {
 	if err != nil {
 		return err
 	}
+	n.s.warnings = append(n.s.warnings, n.result.Warnings...)
 	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID) })
 	return nil
 }

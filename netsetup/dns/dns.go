@@ -212,13 +212,10 @@ func CheckWords(what string, words []string) error {
 	return nil
 }
 
-// Write puts a file in place in one step, readable for everybody.
+// Write fills a file in place, readable for everybody: containers have it
+// mounted, and would go on to see the old one if it were replaced.
 func Write(path string, content []byte) error {
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
 	}
@@ -229,11 +226,7 @@ func Write(path string, content []byte) error {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
 	if err != nil {
-		os.Remove(tmp)
 		return fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
 	}
 	return nil

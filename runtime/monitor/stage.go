@@ -129,6 +129,9 @@ func (st *stage) hangUp() {
 // exited is called when the stage was reaped.
 func (st *stage) exited(ws unix.WaitStatus) {
 	delete(st.m.stages, st.pid)
+	if st.sock >= 0 {
+		unix.SetNonblock(st.sock, true) // also if somebody else holds the other end
+	}
 	for st.sock >= 0 {
 		st.receive()
 	}
