@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -222,14 +223,15 @@ func invoke(app *App, c *command, path string, args []string) error {
 	if w.help {
 		return commandHelp(app, c, made, path)
 	}
-	made.Flags = needed(made.Flags, w)
 	made.Name = path
+	made.Flags = w.used(made.Flags)
 	made.Aliases = nil
 	made.HideHelp = true
 	made.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
 	root := &cli.App{
 		Name: app.Name, Commands: []*cli.Command{made},
 		HideHelp: true, HideVersion: true,
+		Compiled:                  time.Unix(1, 0), // else it looks at our program file
 		DisableSliceFlagSeparator: true,
 		Writer:                    app.Out, ErrWriter: app.Err,
 		ExitErrHandler: func(*cli.Context, error) {},
