@@ -80,7 +80,12 @@ func Start(t testing.TB, o Options) *Server {
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
 	s.cmd = exec.Command(Program, "serve", s.conf)
-	s.cmd.Stderr = os.Stderr
+	log, err := os.OpenFile(s.conf+".log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +98,8 @@ func (s *Server) Run(t testing.TB) {
 		}
 		if time.Now().After(deadline) {
 			s.Stop()
-			t.Fatalf("the registry does not answer: %v", err)
+			text, _ := os.ReadFile(s.conf + ".log")
+			t.Fatalf("the registry does not answer: %v: %s", err, text)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
