@@ -119,7 +119,7 @@ func TestImageDocuments(t *testing.T) {
 	golden(t, "image-summary", i.Summary())
 }
 
-func TestNetworkAndVolumeDocuments(t *testing.T) {
+func TestNetworkDocuments(t *testing.T) {
 	r := state.NetworkRecord{
 		Name: "app", ID: testID('e'), Driver: "bridge", Created: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Bridge: "sk0",
 		Subnet: "10.1.0.0/24", Gateway: "10.1.0.1",
@@ -128,7 +128,6 @@ func TestNetworkAndVolumeDocuments(t *testing.T) {
 	stopped.Status.Phase = state.Exited
 	golden(t, "network-podman", Network(r, []Container{testContainer(), stopped}))
 	golden(t, "network-docker", NetworkForDocker(r, []Container{testContainer()}))
-	golden(t, "volume", Volume(state.Volume{Name: "vol", Driver: "local", Created: r.Created}, "/data/volumes/vol/_data"))
 }
 
 func TestFamiliar(t *testing.T) {
