@@ -367,3 +367,53 @@ func TestSpecOfTheSandboxIsNotChanged(t *testing.T) {
 		t.Error("the specification was changed")
 	}
 }
+
+func TestSharedMemoryOfAJoinedNamespace(t *testing.T) {
+	a := newBox(t, "sh", "-c", "echo shared > /dev/shm/x; exec sleep 1000")
+	sb := a.start()
+	b := newBox(t, "sh", "-c", "readlink /proc/self/ns/ipc; cat /dev/shm/x; echo y > /dev/shm/y")
+	pid := strconv.Itoa(sb.Pid())
+	b.cfg.Namespaces.Ipc = "container:a"
+	b.in.Join.IPC, b.in.Shm = "/proc/"+pid+"/ns/ipc", t.TempDir()
+	eventually(t, "the file of the first container", func() bool {
+		_, err := os.Stat(sb.Root() + "/dev/shm/x")
+		return err == nil
+	})
+	if err := sb.MountFrom("/dev/shm", b.in.Shm); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(b.in.Shm, unix.MNT_DETACH) })
+	ns, _ := os.Readlink(b.in.Join.IPC)
+	b.want(ns + "\nshared")
+	if text, err := os.ReadFile(sb.Root() + "/dev/shm/y"); string(text) != "y\n" {
+		t.Errorf("the first container sees %q, %v", text, err)
+	}
+	if err := sb.MountFrom("/etc", b.in.Shm); !errors.Is(err, sandbox.ErrNotShared) {
+		t.Errorf("a directory that is no tmpfs: got %v", err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	b := newBox(t, "sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; head -c 3000000 /dev/zero > /tmp/f; echo done; exec sleep 1000")
+	if !b.in.Host.Cgroup.Has("memory") || !b.in.Host.Cgroup.Has("pids") {
+		t.Skip("this machine has no memory or pids cgroup")
+	}
+	b.cfg.Resources = state.Resources{Memory: 64 << 20, PidsLimit: 33}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.opts.Stdout = w
+	sb := b.start()
+	w.Close()
+	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	st, err := sb.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.CPU == 0 || st.Memory == 0 || st.Memory > 64<<20 || st.MemoryLimit != 64<<20 || st.Pids != 1 || st.PidsLimit != 33 {
+		t.Errorf("got %+v", st)
+	}
+}
