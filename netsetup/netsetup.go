@@ -71,7 +71,9 @@ type Request struct {
 // Result is what Setup made.
 type Result struct {
 	Status state.NetworkStatus
-	// Teardown undoes it. Its Netlink batches and Files are only valid for the
+	// Teardown undoes it, but for the devices: the kernel removes them with the
+	// namespace, a moment after its last process ended, and waiting for that would
+	// cost more than all the rest (Collect does, where it matters). Its Netlink batches and Files are only valid for the
 	// process that holds the container's claim and the Reserved sockets; everybody
 	// else calls Manager.Teardown.
 	Teardown state.Teardown
@@ -182,12 +184,9 @@ func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err e
 	}
 	res.Teardown.Engine = res.Teardown.Netlink == nil && len(ep.Forwards) > 0
 	res.Teardown.Files = []string{lease.Path}
-	res.Teardown.Links = []string{ep.Veth.Host}
 	res.Warnings = nw.warnings
 	res.Status.Endpoints = []state.EndpointStatus{ep.Status}
-	for _, p := range in.Ports {
-		res.Status.Ports = append(res.Status.Ports, p.Port)
-	}
+	res.Status.Ports = in.Ports
 	return res, ctx.Err()
 }
 

@@ -30,9 +30,7 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 	for _, f := range held {
 		f.Close()
 	}
-	for _, p := range ports {
-		res.Status.Ports = append(res.Status.Ports, p.Port)
-	}
+	res.Status.Ports = ports
 	marker := r.Dir.Netns()
 	hostAddress, err := userport.Start(ctx, userport.Config{
 		Path: m.Pasta, NS: r.NS.Fd(), Marker: marker, Interface: plan.ContainerInterface,

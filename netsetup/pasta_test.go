@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -54,7 +55,15 @@ func TestPasta(t *testing.T) {
 	if got, err := ask(nil, "tcp", "127.0.0.1:8081"); err != nil || got == "" {
 		t.Errorf("published port: %q, %v", got, err)
 	}
-	sees(t, "a port that was chosen, from outside", h.outside, "tcp", addrPort("198.51.100.1", b.res.Status.Ports[1].HostPort), "198.51.100.2")
+	// Debian 12's pasta stalls one in some connections on recent kernels, whoever
+	// starts it; what counts is the address that the server sees.
+	eventually(t, func() string {
+		got, err := ask(h.outside, "tcp", addrPort("198.51.100.1", b.res.Status.Ports[1].HostPort))
+		if got == "198.51.100.2" {
+			return ""
+		}
+		return fmt.Sprintf("server sees %q, %v", got, err)
+	})
 	sees(t, "on one address only", h.outside, "tcp", "198.51.100.1:8081", "")
 	sees(t, "out", b.ns, "tcp", "198.51.100.2:99", "198.51.100.1")
 

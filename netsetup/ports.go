@@ -72,7 +72,7 @@ func knownProtocol(p string) bool { return p == "tcp" || p == "udp" || p == "sct
 // the container runs, and settles the ports that were left open.
 //
 // Postconditions: on error no socket is open.
-func reserve(ports []state.Port, ipv6 bool) (out []plan.Published, files []*os.File, err error) {
+func reserve(ports []state.Port, ipv6 bool) (out []state.Port, files []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			for _, f := range files {
@@ -86,7 +86,6 @@ func reserve(ports []state.Port, ipv6 bool) (out []plan.Published, files []*os.F
 		if err != nil {
 			return nil, files, fmt.Errorf("cannot publish port %s: %w", plan.PortText(p), err)
 		}
-		done := plan.Published{Port: got, Reserved: len(fds) > 0}
 		for _, fd := range fds {
 			f := os.NewFile(uintptr(fd), "port "+plan.PortText(got))
 			if len(files) < maxReserved {
@@ -94,9 +93,8 @@ func reserve(ports []state.Port, ipv6 bool) (out []plan.Published, files []*os.F
 				continue
 			}
 			f.Close()
-			done.Reserved = false
 		}
-		out = append(out, done)
+		out = append(out, got)
 	}
 	return out, files, nil
 }

@@ -24,12 +24,43 @@ type applier interface {
 	RemoveNetwork(firewall.Network) error
 }
 
+// applier is the driver that the user chose, or else nftables where the kernel
+// has it, or else iptables.
 func (m *Manager) applier() (applier, error) {
+	nft := &firewall.NFT{Table: firewall.TableName(m.Suffix), Stale: m.stale}
 	switch m.Firewall {
-	case DriverAuto, DriverNftables:
-		return &firewall.NFT{Table: firewall.TableName(m.Suffix)}, nil
+	case DriverNftables:
+		return nft, nil
+	case DriverIptables:
+		return &firewall.IPTables{Suffix: m.Suffix}, nil
+	case DriverNone:
+		return firewall.None{}, nil
+	case DriverAuto:
+		if firewall.HasNFT() {
+			return nft, nil
+		}
+		return &firewall.IPTables{Suffix: m.Suffix}, nil
 	}
-	return nil, fmt.Errorf("unknown firewall driver %q (nftables, iptables, none)", m.Firewall)
+	return nil, fmt.Errorf("unknown firewall driver %q: want nftables, iptables or none", m.Firewall)
+}
+
+// stale reports whether no running container has the address.
+func (m *Manager) stale(ip netip.Addr) bool {
+	records, _ := m.Networks()
+	for _, r := range records {
+		s, err := plan.ParseSubnets(r)
+		if err != nil {
+			continue
+		}
+		v4 := ip
+		if s.Net6.IsValid() && s.Net6.Contains(ip) {
+			v4 = address4(s, ip)
+		}
+		if owner := m.pool(r, s).Owner(v4); owner != "" && m.alive(owner) {
+			return false
+		}
+	}
+	return true
 }
 
 // Teardown takes away whatever the container has, found by its id alone: it
@@ -151,7 +182,7 @@ func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
 		return err
 	}
 	defer conn.Close()
-	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.Delete(r.Bridge))
+	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.DeletePorts(r.Bridge), conn.Delete(r.Bridge))
 	if err != nil {
 		return err
 	}
@@ -197,7 +228,7 @@ func (m *Manager) assert(fw applier, n state.NetworkStatus) error {
 	ip6, _ := netip.ParseAddr(e.IP6)
 	var fs []firewall.Forward
 	for _, p := range n.Ports {
-		f, err := plan.Forwards(plan.Published{Port: p, Reserved: true}, ip, ip6)
+		f, err := plan.Forwards(p, ip, ip6)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,16 @@ func sees(t *testing.T, what string, ns *link.Namespace, network, addr, want str
 }
 
 func TestPublishedPorts(t *testing.T) {
-	h := newHost(t)
+	for _, driver := range []string{DriverNftables, DriverIptables} {
+		t.Run(driver, func(t *testing.T) {
+			h := newHost(t)
+			h.m.Firewall = driver
+			reachPublished(t, h)
+		})
+	}
+}
+
+func reachPublished(t *testing.T, h *host) {
 	udp := state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"}
 	local := state.Port{HostIP: "127.0.0.1", HostPort: 9090, ContainerPort: 80, Protocol: "tcp"}
 	a := h.box(tcp(8080, 80), udp, local)

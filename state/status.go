@@ -67,9 +67,6 @@ type Teardown struct {
 	// Netlink are whole batches to send to the kernel's nfnetlink, each one
 	// transaction (base64 in JSON).
 	Netlink [][]byte `json:"netlink,omitempty"`
-	// Links are network devices of the host to delete by name; those that are
-	// gone already (with the container's namespace) are no error.
-	Links []string `json:"links,omitempty"`
 	// Files and directories of skiff's own to remove: address leases, files
 	// below the run root. Directories go with all that is in them.
 	Files []string `json:"files,omitempty"`

@@ -105,3 +105,19 @@ func answers(fd int) error {
 		}
 	}
 }
+
+// HasNFT reports whether the kernel has nf_tables.
+func HasNFT() bool {
+	// A transaction with nothing in it: all that is asked is who would do it.
+	var batch []byte
+	for i, kind := range []int{unix.NFNL_MSG_BATCH_BEGIN, unix.NFNL_MSG_BATCH_END} {
+		m := netlink.Message{Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
+			Header: netlink.Header{Length: 20, Type: netlink.HeaderType(kind), Flags: netlink.Request, Sequence: uint32(i)}}
+		b, err := m.MarshalBinary()
+		if err != nil {
+			return false
+		}
+		batch = append(batch, b...)
+	}
+	return Send(batch) == nil
+}

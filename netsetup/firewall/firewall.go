@@ -34,9 +34,6 @@ type Forward struct {
 	// stands for every address of the host in that family.
 	Host netip.AddrPort
 	To   netip.AddrPort
-	// Reserved says that a socket holds the port, so an element found there is a
-	// dead container's and is replaced.
-	Reserved bool
 }
 
 // TableName is the name of the nftables table; suffix is empty for the default

@@ -14,6 +14,9 @@ import (
 type NFT struct {
 	// Table is the table's name, see TableName.
 	Table string
+	// Stale reports whether an address belongs to no running container, so that
+	// what is published to it may be replaced. nil means none does.
+	Stale func(netip.Addr) bool
 }
 
 func (n *NFT) table() *nftables.Table {
@@ -46,9 +49,6 @@ func (n *NFT) Add(nw Network, fs []Forward) (remade bool, err error) {
 			}
 			remade = remade || made
 		case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY):
-			if f, ok := firstUnreserved(fs); ok {
-				return false, fmt.Errorf("cannot publish port %d/%s: %w", f.Host.Port(), f.Proto, ErrPortInUse)
-			}
 			if err := n.clear(fs); err != nil {
 				return false, err
 			}
@@ -57,15 +57,6 @@ func (n *NFT) Add(nw Network, fs []Forward) (remade bool, err error) {
 		}
 	}
 	return false, fmt.Errorf("cannot set up the firewall: %w", err)
-}
-
-func firstUnreserved(fs []Forward) (Forward, bool) {
-	for _, f := range fs {
-		if !f.Reserved {
-			return f, true
-		}
-	}
-	return Forward{}, false
 }
 
 // elements is the transaction of a container's start. It names the network's
@@ -127,17 +118,43 @@ func (n *NFT) deletion(set string, es []nftables.SetElement) ([]byte, error) {
 	})
 }
 
-// clear takes away whatever is published at the forwards' host ports.
+// clear takes away what dead containers have at the forwards' host ports, or
+// fails with ErrPortInUse where a running one has it.
 func (n *NFT) clear(fs []Forward) error {
+	have := map[string][]nftables.SetElement{}
 	for _, f := range fs {
 		name, e := f.element()
-		batch, err := n.deletion(name, []nftables.SetElement{e})
-		if err != nil {
-			return err
+		if _, ok := have[name]; !ok {
+			es, err := n.list(name)
+			if err != nil {
+				return err
+			}
+			have[name] = es
 		}
-		if err := Send(batch); err != nil && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("cannot clear port %d/%s: %w", f.Host.Port(), f.Proto, err)
+		for _, h := range have[name] {
+			if !bytes.Equal(h.Key, e.Key) {
+				continue
+			}
+			to, ok := netip.AddrFromSlice(h.Val[:max(0, len(h.Val)-4)])
+			if ok && n.Stale != nil && !n.Stale(to) {
+				return fmt.Errorf("cannot publish port %d/%s: %w", f.Host.Port(), f.Proto, ErrPortInUse)
+			}
+			if err := n.drop(name, h); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// drop deletes one element, which may be gone already.
+func (n *NFT) drop(set string, e nftables.SetElement) error {
+	batch, err := n.deletion(set, []nftables.SetElement{e})
+	if err != nil {
+		return err
+	}
+	if err := Send(batch); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("cannot remove a published port: %w", err)
 	}
 	return nil
 }
@@ -153,13 +170,7 @@ func (n *NFT) Forget(addrs []netip.Addr) error {
 				if b := a.AsSlice(); len(e.Val) != len(b)+4 || !bytes.HasPrefix(e.Val, b) {
 					continue
 				}
-				batch, err := n.deletion(name, []nftables.SetElement{e})
-				if err == nil {
-					err = Send(batch)
-				}
-				if err != nil && !errors.Is(err, unix.ENOENT) {
-					errs = append(errs, err)
-				}
+				errs = append(errs, n.drop(name, e))
 			}
 		}
 	}
@@ -248,7 +259,10 @@ func (n *NFT) AddNetwork(nw Network) error {
 	if _, err := n.base(); err != nil {
 		return err
 	}
-	return n.network(nw)
+	if err := n.network(nw); err != nil {
+		return err
+	}
+	return passForeign(nw)
 }
 
 func (n *NFT) network(nw Network) error {
@@ -263,7 +277,7 @@ func (n *NFT) RemoveNetwork(nw Network) error {
 	err := n.each(nw, func(c *nftables.Conn, s *nftables.Set, es []nftables.SetElement) error {
 		return c.SetDeleteElements(s, es)
 	}, unix.ENOENT)
-	if err != nil {
+	if err = errors.Join(err, unpassForeign(nw)); err != nil {
 		return err
 	}
 	left, err := n.list(setBridges)

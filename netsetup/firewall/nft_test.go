@@ -55,7 +55,7 @@ func golden(t *testing.T, name, got string) {
 var testNetwork = Network{Bridge: "skiff0", Subnet: netip.MustParsePrefix("10.87.0.0/16"), Subnet6: netip.MustParsePrefix("fd12::/64")}
 
 func forward(proto, host, to string) Forward {
-	return Forward{Proto: proto, Host: netip.MustParseAddrPort(host), To: netip.MustParseAddrPort(to), Reserved: true}
+	return Forward{Proto: proto, Host: netip.MustParseAddrPort(host), To: netip.MustParseAddrPort(to)}
 }
 
 func testForwards() []Forward {

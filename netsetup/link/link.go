@@ -6,6 +6,7 @@
 package link
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -199,6 +200,41 @@ func (c *Conn) Delete(dev string) error {
 		return fmt.Errorf("cannot remove the device %s: %w", dev, err)
 	}
 	return nil
+}
+
+// DeletePorts removes the devices that are in a bridge: those of containers
+// whose namespaces the kernel has yet to take apart.
+func (c *Conn) DeletePorts(bridge string) error {
+	index, ok, err := c.Index(bridge)
+	if err != nil || !ok {
+		return err
+	}
+	msgs, err := c.request(unix.RTM_GETLINK, unix.NLM_F_DUMP, info(0, false),
+		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	if err != nil {
+		return fmt.Errorf("cannot list devices: %w", err)
+	}
+	var errs []error
+	for _, b := range msgs {
+		attrs, err := nl.ParseRouteAttr(b[nl.DeserializeIfInfomsg(b).Len():])
+		if err != nil {
+			return fmt.Errorf("cannot read a device: %w", err)
+		}
+		var dev string
+		member := false // kernels may ignore the filter
+		for _, a := range attrs {
+			switch a.Attr.Type {
+			case unix.IFLA_IFNAME:
+				dev = nl.BytesToString(a.Value)
+			case unix.IFLA_MASTER:
+				member = binary.NativeEndian.Uint32(a.Value) == uint32(index)
+			}
+		}
+		if member {
+			errs = append(errs, c.Delete(dev))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Address gives a device an address, which is usable at once.

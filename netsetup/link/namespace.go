@@ -81,9 +81,10 @@ func (n *Namespace) Do(fn func() error) error {
 	})
 }
 
-// Close lets go of the namespace.
+// Close lets go of the namespace. Doing so again does nothing.
 func (n *Namespace) Close() {
 	n.conn.Close()
+	n.conn = nil
 	if n.file != nil {
 		n.file.Close()
 	}

@@ -55,18 +55,13 @@ type Input struct {
 	ID      string // the container's
 	Network state.NetworkRecord
 	// IPv6 says that the network has it on this host.
-	IPv6  bool
-	IP    netip.Addr
-	IP6   netip.Addr
-	MAC   string // as wanted by the user, or empty
-	MTU   int
-	Ports []Published
-}
-
-// Published is one published port with its host port chosen.
-type Published struct {
-	state.Port
-	Reserved bool
+	IPv6 bool
+	IP   netip.Addr
+	IP6  netip.Addr
+	MAC  string // as wanted by the user, or empty
+	MTU  int
+	// Ports have their host ports chosen.
+	Ports []state.Port
 }
 
 // Subnets are a record's networks and gateways; the second pair is zero
@@ -162,9 +157,9 @@ func FirewallOf(bridge string, s Subnets, ipv6 bool) firewall.Network {
 
 // Forwards are the firewall's entries for one published port. A port without
 // host address is published in every family that the container has.
-func Forwards(p Published, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
+func Forwards(p state.Port, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
 	one := func(host, to netip.Addr) firewall.Forward {
-		return firewall.Forward{Proto: p.Protocol, Reserved: p.Reserved,
+		return firewall.Forward{Proto: p.Protocol,
 			Host: netip.AddrPortFrom(host, p.HostPort), To: netip.AddrPortFrom(to, p.ContainerPort)}
 	}
 	if p.HostIP == "" {
@@ -176,14 +171,17 @@ func Forwards(p Published, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
 	}
 	host, err := netip.ParseAddr(p.HostIP)
 	if err != nil {
-		return nil, fmt.Errorf("cannot publish port %q: %q is not an IP address", PortText(p.Port), p.HostIP)
+		return nil, fmt.Errorf("cannot publish port %s: %q is not an IP address", PortText(p), p.HostIP)
 	}
 	host = host.Unmap().WithZone("")
 	if host.Is4() {
 		return []firewall.Forward{one(host, ip)}, nil
 	}
+	if host.IsLoopback() {
+		return nil, fmt.Errorf("cannot publish port %s: Linux does not route ::1; use 127.0.0.1 or leave the address out", PortText(p))
+	}
 	if !ip6.IsValid() {
-		return nil, fmt.Errorf("cannot publish port %q: the network has no IPv6 on this host", PortText(p.Port))
+		return nil, fmt.Errorf("cannot publish port %s: the network has no IPv6 on this host", PortText(p))
 	}
 	return []firewall.Forward{one(host, ip6)}, nil
 }
