@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,19 +126,75 @@ func (w *words) add(f cli.Flag, typed, val string) error {
 	if err != nil {
 		return usagef("invalid argument %q for %q flag: want %s", val, typed, typeName(f))
 	}
-	w.options = append(w.options, "--"+f.Names()[0]+"="+val)
+	first, _ := names(f)
+	w.options = append(w.options, "--"+first+"="+val)
 	return nil
 }
 
 func findFlag(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				return f
-			}
+		first, aliases := names(f)
+		if first == name || slices.Contains(aliases, name) {
+			return f
 		}
 	}
 	return nil
+}
+
+// names is what Flag.Names says. That runs a regular expression over each name
+// at each call, which for the hundred options of run is half the time between a
+// program's start and its action.
+func names(f cli.Flag) (first string, aliases []string) {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return f.Name, f.Aliases
+	case *cli.StringFlag:
+		return f.Name, f.Aliases
+	case *cli.StringSliceFlag:
+		return f.Name, f.Aliases
+	case *cli.IntFlag:
+		return f.Name, f.Aliases
+	case *cli.Int64Flag:
+		return f.Name, f.Aliases
+	case *cli.UintFlag:
+		return f.Name, f.Aliases
+	case *cli.Uint64Flag:
+		return f.Name, f.Aliases
+	case *cli.Float64Flag:
+		return f.Name, f.Aliases
+	case *cli.DurationFlag:
+		return f.Name, f.Aliases
+	}
+	all := f.Names()
+	return all[0], all[1:]
+}
+
+// needed leaves out the flags that were not given and whose absence reads as
+// their type's zero value anyway, so that urfave/cli does not set them up.
+func needed(flags []cli.Flag, w words) []cli.Flag {
+	var out []cli.Flag
+	for _, f := range flags {
+		name, _ := names(f)
+		given := slices.ContainsFunc(w.options, func(o string) bool { return strings.HasPrefix(o, "--"+name+"=") })
+		if given || hasDefault(f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func hasDefault(f cli.Flag) bool {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return f.Value
+	case *cli.StringFlag:
+		return f.Value != ""
+	case *cli.StringSliceFlag:
+		return f.Value != nil
+	case *cli.IntFlag:
+		return f.Value != 0
+	}
+	return true
 }
 
 func isBool(f cli.Flag) bool {

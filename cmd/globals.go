@@ -39,7 +39,7 @@ func globals(app *App, args []string) (*words, error) {
 	}
 	var version bool
 	done := &cli.App{
-		Name: app.Name, Flags: globalFlags(), HideHelp: true, HideVersion: true,
+		Name: app.Name, Flags: needed(globalFlags(), w), HideHelp: true, HideVersion: true,
 		DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
 		Action: func(c *cli.Context) error {
 			version = c.Bool("version")

@@ -222,6 +222,7 @@ func invoke(app *App, c *command, path string, args []string) error {
 	if w.help {
 		return commandHelp(app, c, made, path)
 	}
+	made.Flags = needed(made.Flags, w)
 	made.Name = path
 	made.Aliases = nil
 	made.HideHelp = true
