@@ -115,3 +115,5 @@ require (
 	google.golang.org/grpc v1.82.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 )
+
+replace github.com/seccomp/libseccomp-golang => ./runtime/libseccomp

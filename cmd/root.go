@@ -42,10 +42,39 @@ func commands() []command {
 		{name: "top", aliases: []string{"container top"}, new: newTop, verbatim: true},
 		{name: "unpause", aliases: []string{"container unpause"}, new: newUnpause},
 		{name: "wait", aliases: []string{"container wait"}, new: newWait},
+		{name: "ps", aliases: []string{"container ls", "container list", "container ps"}, new: newPs},
+		{name: "port", aliases: []string{"container port"}, new: newPort},
+		{name: "container exists", new: newContainerExists},
+		{name: "container inspect", new: newContainerInspect},
+		{name: "inspect", new: newInspect},
 		// Images.
+		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
+		{name: "history", aliases: []string{"image history"}, new: newHistory},
+		{name: "image exists", new: newImageExists},
+		{name: "image inspect", new: newImageInspect},
+		{name: "image prune", new: newImagePrune},
+		{name: "import", aliases: []string{"image import"}, new: newImport},
+		{name: "load", aliases: []string{"image load"}, new: newLoad},
+		{name: "login", new: newLogin},
+		{name: "logout", new: newLogout},
+		{name: "pull", aliases: []string{"image pull"}, new: newPull},
+		{name: "push", aliases: []string{"image push"}, new: newPush},
+		{name: "rmi", aliases: []string{"image rm", "image remove"}, new: newRmi},
+		{name: "save", aliases: []string{"image save"}, new: newSave},
+		{name: "search", aliases: []string{"image search"}, new: newSearch},
+		{name: "tag", aliases: []string{"image tag"}, new: newTag},
+		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
 		// Volumes.
+		{name: "volume create", new: newVolumeCreate},
+		{name: "volume exists", new: newVolumeExists},
+		{name: "volume inspect", new: newVolumeInspect},
+		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
+		{name: "volume prune", new: newVolumePrune},
+		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
 		// System.
+		{name: "info", aliases: []string{"system info"}, new: newInfo},
+		{name: "version", new: newVersion},
 	}
 }
 
@@ -158,26 +187,28 @@ func unknown(app *App, group, word string) error {
 	return fmt.Errorf("%s, try '%s --help'", msg, strings.TrimSpace(app.Name+" "+group))
 }
 
-// distance is how many letters one has to change, add or take away to make b
-// out of a.
+// distance is how many letters one has to change, add, take away or swap with
+// the next to make b out of a.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[0] {
+		rows[0][j] = j
 	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
+	for i := 1; i <= len(a); i++ {
+		prev2, prev, row := rows[(i+1)%3], rows[(i-1)%3], rows[i%3]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
 			}
-			diag = row[j+1]
-			row[j+1] = min(cost, diag+1, row[j]+1)
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)%3][len(b)]
 }
 
 // invoke makes the one command and lets urfave/cli run it.

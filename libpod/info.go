@@ -19,19 +19,15 @@ func (e *Engine) Info(version string) (*inspect.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := VersionInfo(version)
 	return &inspect.Info{
 		Host:       e.hostInfo(version),
 		Store:      store,
-		Registries: map[string]any{},
+		Registries: map[string]any{"search": []string{"localhost", "docker.io"}},
 		Plugins: inspect.Plugins{
 			Volume: []string{"local"}, Network: []string{"bridge"},
 			Log: []string{state.LogJSONFile, state.LogK8sFile, state.LogJournald, state.LogNone, state.LogPassthrough},
 		},
-		Version: inspect.Version{
-			APIVersion: v.APIVersion, Version: v.Version, GoVersion: v.GoVersion, GitCommit: v.GitCommit,
-			BuiltTime: v.BuiltTime, Built: v.Built, OsArch: v.OsArch, Os: v.Os,
-		},
+		Version: VersionInfo(version),
 	}, nil
 }
 
@@ -49,10 +45,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 		NetworkBackend: "skiff", RootlessNetworkCmd: "pasta", Pasta: tool("pasta"), Linkmode: "static",
 		Security: e.securityInfo(), ServiceIsRemote: false,
 	}
-	h.CgroupManager = e.Global.CgroupManager
-	if h.CgroupManager == "" {
-		h.CgroupManager = "cgroupfs"
-	}
+	h.CgroupManager = e.defaultCgroupManager()
 	h.CgroupsVersion, h.CgroupControllers = cgroups()
 	h.NetworkBackendInfo = inspect.NetworkInfo{Backend: "skiff", Version: "skiff " + version, Package: "skiff", DNS: inspect.Tool{Package: "skiff", Version: "skiff " + version}}
 	h.Conmon = inspect.Program{Package: "skiff", Path: e.monitorPath(), Version: "skiff monitor version " + version}
@@ -63,7 +56,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 // runtimeInfo is skiff's own runtime, which is runc's library, unless the user
 // asked for another.
 func (e *Engine) runtimeInfo(version string) inspect.NamedProgram {
-	if path := e.Global.Runtime; path != "" {
+	if path := e.defaultRuntime(); path != "" {
 		return inspect.NamedProgram{Name: filepath.Base(path), Path: path}
 	}
 	exe, _ := os.Executable()

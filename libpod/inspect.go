@@ -1,10 +1,14 @@
 package libpod
 
 import (
-	"fmt"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"skiff/libpod/inspect"
 	"skiff/state"
+	"skiff/state/jsonfile"
 )
 
 // ContainerInspect reads what is known of one container, found by name or id.
@@ -44,8 +48,75 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 	}
 	for _, p := range c.Status.Network.Ports {
 		if p.ContainerPort == 0 {
-			return nil, fmt.Errorf("container %s: a port without number: %w", id, state.ErrInvalid)
+			return nil, kindf(state.ErrInvalid, "container %s: its status has a port without number", id)
 		}
 	}
 	return c.Status.Network.Ports, nil
+}
+
+// VolumeInspect reads a volume's record.
+func (e *Engine) VolumeInspect(name string) (state.Volume, error) {
+	var v state.Volume
+	if !plainName(name) {
+		return v, kindf(state.ErrNotFound, "no such volume %q", name)
+	}
+	err := jsonfile.Read(e.Roots.VolumeRecord(name), &v)
+	if errors.Is(err, os.ErrNotExist) {
+		return v, kindf(state.ErrNotFound, "no such volume %q", name)
+	}
+	return v, err
+}
+
+// NetworkInspect reads a network's record, found by name or the beginning of
+// its id, and the containers. The networks that exist from the start have a
+// record only once they were used.
+func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Container, error) {
+	var r state.NetworkRecord
+	err := os.ErrNotExist
+	if plainName(ref) {
+		err = jsonfile.Read(e.Roots.NetworkRecord(ref), &r)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		r, err = e.networkByID(ref)
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	all, err := e.containers()
+	return r, all, err
+}
+
+func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
+	switch ref {
+	case state.DefaultNetwork:
+		return state.NetworkRecord{Name: ref, Driver: "bridge"}, nil
+	case state.ModeHost:
+		return state.NetworkRecord{Name: ref, Driver: "host"}, nil
+	case state.ModeNone:
+		return state.NetworkRecord{Name: ref, Driver: "null"}, nil
+	}
+	var found []state.NetworkRecord
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(e.Roots.NetworkRecord("x")), "*.json"))
+	if err != nil {
+		return state.NetworkRecord{}, err
+	}
+	for _, file := range files {
+		var r state.NetworkRecord
+		if jsonfile.Read(file, &r) == nil && ref != "" && strings.HasPrefix(r.ID, ref) {
+			found = append(found, r)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return state.NetworkRecord{}, kindf(state.ErrNotFound, "unable to find network with name or ID %s: network not found", ref)
+	case 1:
+		return found[0], nil
+	}
+	return state.NetworkRecord{}, kindf(state.ErrAmbiguous, "more than one network has an ID that begins with %q", ref)
+}
+
+// plainName reports whether a word from the command line can be the name of a
+// record's file.
+func plainName(s string) bool {
+	return s != "" && s[0] != '.' && !strings.ContainsAny(s, "/\x00")
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/welcome"
 	"skiff/state"
 )
 
@@ -31,6 +32,10 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		}
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
 			return nil, "", err
+		}
+		if isWelcome(req.Image) {
+			img, err = e.unpackWelcome(ctx)
+			return img, welcome.Name, err
 		}
 		if req.Pull == pullNever {
 			return nil, "", fmt.Errorf("%s: image not known: no such image here and the pull policy is never: %w", req.Image, state.ErrNotFound)

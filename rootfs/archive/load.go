@@ -88,6 +88,9 @@ func loadDocker(ctx context.Context, s *registry.Session, file string) ([]imagec
 			return images, err
 		}
 	}
+	if len(images) == 0 {
+		return nil, fmt.Errorf("%w: it holds no image", errFormat)
+	}
 	return images, nil
 }
 

@@ -151,7 +151,7 @@ func remove(ctx context.Context, w *work) error {
 	for _, ref := range w.req.Images {
 		removed, err := w.store.Remove(ctx, ref, o)
 		w.res.Removed = append(w.res.Removed, removed...)
-		if err != nil && !(w.req.Ignore && errors.Is(err, state.ErrNotFound)) {
+		if err != nil && !((w.req.Ignore || w.req.Force) && errors.Is(err, state.ErrNotFound)) {
 			w.fail(ref, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"go.podman.io/image/v5/docker"
 
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/store"
 	"skiff/state"
 )
 
@@ -42,7 +43,26 @@ func Cause(err error) (kind, text string) {
 	if text := connection(err); text != "" {
 		return imagecall.FailOther, text
 	}
-	return imagecall.FailOther, oneLine(trim(err.Error()))
+	var refused *store.Refused
+	if errors.As(err, &refused) {
+		return imagecall.FailOther, oneLine(refused.Error())
+	}
+	return imagecall.FailOther, oneLine(unpacking(trim(err.Error())))
+}
+
+// unpacking takes what the program that unpacks layers said out of the frame
+// "PROGRAM'S END; output: WHAT IT SAID)".
+func unpacking(text string) string {
+	end, said, ok := strings.Cut(text, "; output: ")
+	if !ok {
+		return text
+	}
+	said, _, _ = strings.Cut(said, ") exhausting input failed")
+	said = strings.TrimSuffix(strings.TrimSpace(said), ")")
+	if strings.HasPrefix(end, "exit status") && said != "" {
+		return "cannot unpack a layer: " + said
+	}
+	return "cannot unpack a layer: " + end
 }
 
 // answer is for what a registry said.

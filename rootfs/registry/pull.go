@@ -155,6 +155,7 @@ func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Ima
 			return img, nil
 		}
 	}
+	fmt.Fprintf(s.Report, "Trying to pull %s...\n", full)
 	return s.Copy(ctx, full, src, dst, sys)
 }
 
@@ -178,7 +179,20 @@ func (s *Session) unchanged(ctx context.Context, sys *types.SystemContext, src t
 }
 
 // Copy copies an image from anywhere into the store and writes its record.
+//
+// What fails for good leaves nothing. What may be tried again (the network, an
+// interruption) leaves the layers that are complete: the next try finds them.
 func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageReference, sys *types.SystemContext) (*imagecall.Image, error) {
+	img, err := s.copy(ctx, full, src, dst, sys)
+	if err != nil && ctx.Err() == nil && !(retries{asked: true}).mayPass(err) {
+		if derr := s.Store.DropOrphans(); derr != nil {
+			err = errors.Join(err, derr)
+		}
+	}
+	return img, err
+}
+
+func (s *Session) copy(ctx context.Context, full string, src, dst types.ImageReference, sys *types.SystemContext) (*imagecall.Image, error) {
 	var resolved types.ImageReference
 	options := &copy.Options{
 		ReportWriter:            s.Report,
@@ -207,10 +221,7 @@ func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageRef
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.Sync(ctx); err != nil {
-		return nil, err
-	}
-	rec, err := s.Store.Images().Load(id)
+	rec, err := s.Store.Added(ctx, id)
 	if err != nil {
 		return nil, err
 	}

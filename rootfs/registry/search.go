@@ -82,7 +82,7 @@ func (s *Session) searchOne(ctx context.Context, registry, term string, filter s
 		return nil, err
 	}
 	index := registry
-	if parts := strings.Split(registry, "."); len(parts) > 2 {
+	if parts := strings.Split(registry, "."); len(parts) > 2 && !isLoopback(registry) {
 		index = strings.Join(parts[len(parts)-2:], ".")
 	}
 	var results []imagecall.SearchResult

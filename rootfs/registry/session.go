@@ -129,14 +129,15 @@ func (s *Session) context() error {
 }
 
 // dockerConfig makes DOCKER_CONFIG count, which the registry stack leaves to
-// its callers. A file of Podman's that is there wins.
+// its callers. A file of Podman's that was named wins. Where there is no
+// config.json yet, only login makes one.
 func (s *Session) dockerConfig() {
 	dir := os.Getenv("DOCKER_CONFIG")
 	if s.sys.AuthFilePath != "" || dir == "" {
 		return
 	}
 	file := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(file); err == nil {
+	if _, err := os.Stat(file); err == nil || s.Req.Op == imagecall.OpLogin {
 		s.sys.DockerCompatAuthFilePath = file
 	}
 }

@@ -61,7 +61,10 @@ func (s *Store) Create(ctx context.Context, tree io.Reader, names []string, conf
 			return "", changed, err
 		}
 	}
-	return id, changed, s.syncLocked(ctx)
+	if err := s.syncLocked(ctx); err != nil {
+		return id, changed, err
+	}
+	return id, changed, s.refused[id]
 }
 
 // imageData is what the store keeps with the image, under the keys by which the

@@ -63,10 +63,10 @@ func (s *Store) HoldLayers() (release func(), err error) {
 
 func (s *Store) layersLock() string { return s.roots.ImageLayersLock() }
 
-// dropOrphans removes layers without an image: interrupted pulls leave them, so
+// DropOrphans removes layers without an image: interrupted pulls leave them, so
 // that the next pull of the same image has less to do. It does nothing while an
 // image is being added.
-func (s *Store) dropOrphans() error {
+func (s *Store) DropOrphans() error {
 	l, err := lock.Try(s.layersLock())
 	if err != nil {
 		return nil

@@ -100,7 +100,7 @@ func (s *Store) RemoveAll(ctx context.Context, dangling bool) ([]imagecall.Remov
 			errs = append(errs, err)
 		}
 	}
-	if err := s.dropOrphans(); err != nil {
+	if err := s.DropOrphans(); err != nil {
 		errs = append(errs, err)
 	}
 	return done, errs

@@ -25,6 +25,7 @@ const spoolLock = "lock"
 // makers are gone.
 func newSpool(roots dirs.Roots) (*spool, error) {
 	sweepSpools(roots.Spool())
+	sweepLocks(roots.ImagePulls())
 	for range 5 {
 		dir, err := os.MkdirTemp(roots.Spool(), strconv.FormatInt(time.Now().Unix(), 36)+"-")
 		if err != nil {
@@ -56,6 +57,21 @@ func sweepSpools(root string) {
 		}
 		os.RemoveAll(dir)
 		l.Release()
+	}
+}
+
+// sweepLocks removes the lock files of pulls that were killed.
+func sweepLocks(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if l, err := lock.Try(path); err == nil {
+			os.Remove(path)
+			l.Release()
+		}
 	}
 }
 

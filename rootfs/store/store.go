@@ -39,6 +39,8 @@ type Store struct {
 	images layer.Images
 	s      storage.Store
 	spool  *spool
+	// refused are the images that Sync has turned away, and why.
+	refused map[string]error
 }
 
 // Reexec must be called first in main: layers are unpacked by a copy of this

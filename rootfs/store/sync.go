@@ -37,6 +37,11 @@ func (s *Store) syncLocked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot list the images of the store: %w", err)
 	}
+	records, err := s.images.List()
+	if err != nil {
+		return err
+	}
+	known := vouched(records)
 	owners := map[string]string{} // name to id
 	var gained, changed []*state.Image
 	keep := map[string]bool{}
@@ -45,6 +50,12 @@ func (s *Store) syncLocked(ctx context.Context) error {
 		old, _ := s.images.Load(img.ID)
 		rec := old
 		if !s.current(old, img) {
+			if old == nil {
+				if err := s.vet(img, known); err != nil {
+					s.refuse(img.ID, err)
+					continue
+				}
+			}
 			if rec, err = s.record(ctx, img); err != nil {
 				continue
 			}
@@ -75,6 +86,34 @@ func (s *Store) syncLocked(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// refuse removes an image that is not to be had, and keeps the reason for
+// whoever added it.
+func (s *Store) refuse(id string, why error) {
+	var refused *Refused
+	if !errors.As(why, &refused) {
+		return // it cannot be read: it is left alone until it is pulled again or removed
+	}
+	if s.refused == nil {
+		s.refused = map[string]error{}
+	}
+	s.refused[id] = why
+	if _, err := s.s.DeleteImage(id, true); err != nil {
+		s.refused[id] = errors.Join(why, err)
+	}
+}
+
+// Added reports on an image that the caller has just added: it writes the
+// record, unless the image is refused.
+func (s *Store) Added(ctx context.Context, id string) (*state.Image, error) {
+	if err := s.Sync(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.refused[id]; err != nil {
+		return nil, err
+	}
+	return s.images.Load(id)
 }
 
 // current reports whether a record says what the store says.

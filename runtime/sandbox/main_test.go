@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "run-for-bench" {
 		runForBench()
 	}
+	if len(os.Args) > 1 && os.Args[1] == "exec-for-bench" {
+		execForBench()
+	}
 	os.Exit(m.Run())
 }
 
@@ -228,7 +231,11 @@ func runForBench() {
 	sandbox.Warm()
 	cfg := config(fmt.Sprintf("%064x", time.Now().UnixNano()), os.Args[4:])
 	cfg.CgroupParent = "/skiff-bench"
-	s, err := spec.Build(cfg, spec.Inputs{Host: hostfacts.New().Facts(), Rootfs: os.Args[2]})
+	rootless := os.Getenv("BENCH_ROOTLESS") != ""
+	if rootless {
+		cfg.CgroupParent = ""
+	}
+	s, err := spec.Build(cfg, spec.Inputs{Host: hostfacts.New().Facts(), Rootless: rootless, Rootfs: os.Args[2]})
 	if err == nil && os.Getenv("BENCH_SPEC") != "" {
 		data, _ := json.Marshal(s)
 		os.Stdout.Write(data)
@@ -237,7 +244,7 @@ func runForBench() {
 	var sb *sandbox.Sandbox
 	if err == nil {
 		sb, err = sandbox.Create(sandbox.Options{
-			ID: cfg.ID, StateRoot: os.Args[3], Spec: s,
+			ID: cfg.ID, StateRoot: os.Args[3], Spec: s, Rootless: rootless,
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		})
 	}
@@ -252,5 +259,23 @@ func runForBench() {
 	if err := sb.Destroy(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+	unix.Exit(code)
+}
+
+// execForBench is one whole exec: exec-for-bench STATE ID ARG…
+func execForBench() {
+	sb, err := sandbox.Load(os.Args[2], os.Args[3])
+	var p *sandbox.Process
+	if err == nil {
+		p, err = sb.Exec(sandbox.ExecOptions{
+			Args: os.Args[4:], Env: spec.Environment(nil, "", "/", false),
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(125)
+	}
+	code, _ := p.Wait()
 	unix.Exit(code)
 }

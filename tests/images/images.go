@@ -32,7 +32,7 @@ const (
 const given = "SKIFF_TEST_IMAGES"
 
 // format changes when the images' content does.
-const format = "4"
+const format = "5"
 
 // created is the time that the images carry.
 func created() time.Time { return time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC) }
@@ -200,6 +200,28 @@ func makeBusybox(f *os.File) error {
 			Cmd: []string{"sh"},
 			Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		},
-		Layers: []pack.Layer{{By: "busybox-static and its applets", Write: base}},
+		Layers: []pack.Layer{{By: "busybox-static and its applets", Write: func(t *pack.Tree) error {
+			if err := base(t); err != nil {
+				return err
+			}
+			return udpecho(t)
+		}}},
 	})
+}
+
+// udpecho compiles and adds the program of that name.
+func udpecho(t *pack.Tree) error {
+	dir, err := os.MkdirTemp(Dir(), ".udpecho-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "udpecho")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "skiff/tests/images/udpecho")
+	cmd.Dir = filepath.Join(Dir(), "..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build udpecho: %w: %s", err, out)
+	}
+	return t.CopyFile("usr/local/bin/udpecho", 0o755, file)
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,7 +51,7 @@ func (r *Registry) PutManifest(name, tag, mediaType string, data []byte) error {
 }
 
 func (r *Registry) upload(name, digest string, data []byte) error {
-	resp, err := r.do(context.Background(), http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", nil)
+	resp, err := r.do(http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", nil)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (r *Registry) upload(name, digest string, data []byte) error {
 }
 
 func (r *Registry) want(status int, method, path, contentType string, data []byte) error {
-	resp, err := r.do(context.Background(), method, path, contentType, data)
+	resp, err := r.do(method, path, contentType, data)
 	if err != nil {
 		return err
 	}
@@ -82,8 +81,8 @@ func (r *Registry) want(status int, method, path, contentType string, data []byt
 	return nil
 }
 
-func (r *Registry) do(ctx context.Context, method, path, contentType string, data []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.URL()+path, bytes.NewReader(data))
+func (r *Registry) do(method, path, contentType string, data []byte) (*http.Response, error) {
+	req, err := http.NewRequest(method, r.URL()+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func serve(dir string, o Options) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{
-		Addr: net.JoinHostPort("127.0.0.1", port), options: o, client: &http.Client{Timeout: 30 * time.Second},
+		Addr: net.JoinHostPort("127.0.0.1", port), options: o, client: &http.Client{Transport: direct{}},
 		log: new(bytes.Buffer), ended: make(chan struct{}),
 	}
 	config, err := r.config(dir)
@@ -124,9 +124,11 @@ func (r *Registry) config(dir string) (string, error) {
 		}
 		r.CA = cert
 		fmt.Fprintf(&b, "  tls: {certificate: %q, key: %q}\n", cert, key)
-		if r.client.Transport, err = trusting(cert); err != nil {
+		config, err := trusting(cert)
+		if err != nil {
 			return "", err
 		}
+		r.client.Transport = direct{tls: config}
 	}
 	if r.options.User != "" {
 		users, err := exec.Command("htpasswd", "-Bbn", r.options.User, r.options.Password).Output()
@@ -148,7 +150,7 @@ func (r *Registry) await() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for {
-		resp, err := r.do(ctx, http.MethodGet, "/v2/", "", nil)
+		resp, err := r.do(http.MethodGet, "/v2/", "", nil)
 		if err == nil {
 			resp.Body.Close()
 			return nil

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -27,7 +26,7 @@ func TestServe(t *testing.T) {
 			if err := r.Push(archive, "library/busybox", "1"); err != nil {
 				t.Fatal(err)
 			}
-			resp, err := r.do(context.Background(), http.MethodGet, "/v2/library/busybox/tags/list", "", nil)
+			resp, err := r.do(http.MethodGet, "/v2/library/busybox/tags/list", "", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

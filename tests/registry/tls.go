@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -46,13 +48,54 @@ func certificate(dir string) (cert, key string, err error) {
 	return cert, key, err
 }
 
-// trusting is a transport that trusts the certificate.
-func trusting(cert string) (http.RoundTripper, error) {
+// direct is a transport that connects from the calling goroutine, and so in the
+// network namespace of a test that is locked to its thread. The usual one
+// connects from another.
+type direct struct {
+	tls *tls.Config // nil for http
+}
+
+// RoundTrip makes one connection for one request.
+func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	conn, err := net.Dial("tcp", req.URL.Host)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return nil, err
+	}
+	if d.tls != nil {
+		conn = tls.Client(conn, d.tls)
+	}
+	req.Close = true
+	if err := req.Write(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	resp.Body = body{resp.Body, conn}
+	return resp, nil
+}
+
+// body closes the connection, too.
+type body struct {
+	io.ReadCloser
+	conn net.Conn
+}
+
+func (b body) Close() error { return errors.Join(b.ReadCloser.Close(), b.conn.Close()) }
+
+// trusting is a TLS configuration that trusts the certificate.
+func trusting(cert string) (*tls.Config, error) {
 	data, err := os.ReadFile(cert)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(data)
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}, nil
+	return &tls.Config{RootCAs: pool, ServerName: "localhost"}, nil
 }

@@ -81,7 +81,7 @@ func network() []string {
 
 // mayStay are the files below the roots that outlive the containers: images,
 // programs and locks that nobody holds.
-var mayStay = regexp.MustCompile(`^(data/(images|storage|programs|volumes)(/|$)|run/storage(/|$)|.*lock$)`)
+var mayStay = regexp.MustCompile(`^(data/(images|storage|programs|volumes)(/|$)|data/networks/bridge\.json$|run/storage(/|$)|.*lock$)`)
 
 // files lists what is left below the two roots.
 func files(top string) []string {

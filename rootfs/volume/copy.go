@@ -1,0 +1,268 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDepth bounds the open directories: an image's tree can be deeper than a
+// process has descriptors.
+const maxDepth = 400
+
+type fileID struct{ dev, ino uint64 }
+
+// copier copies one tree of a hostile image: it follows no links, and opens
+// nothing but directories and regular files.
+type copier struct {
+	top   int // the tree that is being made
+	links map[fileID]string
+	depth int
+}
+
+// directory copies the entries of from into to, then its metadata. rel is the
+// path of to below the top.
+func (c *copier) directory(from, to *os.File, rel string) error {
+	if c.depth++; c.depth > maxDepth {
+		return fmt.Errorf("directories are nested more than %d deep", maxDepth)
+	}
+	defer func() { c.depth-- }()
+	for {
+		names, err := from.Readdirnames(256)
+		for _, name := range names {
+			if err := c.entry(from, to, name, path.Join(rel, name)); err != nil {
+				return named(err, path.Join(rel, name))
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(from.Fd()), &st); err != nil {
+		return err
+	}
+	return copyMetadata(int(from.Fd()), int(to.Fd()), &st)
+}
+
+// named tells once where a failure happened.
+func named(err error, rel string) error {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return err
+	}
+	return &os.PathError{Op: "copy", Path: rel, Err: err}
+}
+
+func (c *copier) entry(from, to *os.File, name, rel string) error {
+	src, dst := int(from.Fd()), int(to.Fd())
+	var st unix.Stat_t
+	if err := unix.Fstatat(src, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	kind := st.Mode & unix.S_IFMT
+	if kind != unix.S_IFDIR && st.Nlink > 1 {
+		id := fileID{uint64(st.Dev), st.Ino}
+		if first, ok := c.links[id]; ok {
+			if unix.Linkat(c.top, first, dst, name, 0) == nil {
+				return nil
+			} // too many links, or too long a path: a copy of its own
+		} else {
+			c.links[id] = rel
+		}
+	}
+	switch kind {
+	case unix.S_IFDIR:
+		return c.subdirectory(src, dst, name, rel)
+	case unix.S_IFREG:
+		return copyFile(src, dst, name)
+	case unix.S_IFLNK:
+		return copyLink(src, dst, name, &st)
+	}
+	err := unix.Mknodat(dst, name, st.Mode&(unix.S_IFMT|0o7777), int(st.Rdev))
+	if errors.Is(err, unix.EPERM) && (kind == unix.S_IFCHR || kind == unix.S_IFBLK) {
+		return nil // no devices in a user namespace
+	}
+	if err != nil {
+		return err
+	}
+	return nodeMetadata(dst, name, &st)
+}
+
+func (c *copier) subdirectory(src, dst int, name, rel string) error {
+	from, err := openAt(src, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := unix.Mkdirat(dst, name, 0o700); err != nil {
+		return err
+	}
+	to, err := openAt(dst, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return c.directory(from, to, rel)
+}
+
+func openAt(dir int, name string, flags int) (*os.File, error) {
+	fd, err := unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+func copyFile(src, dst int, name string) error {
+	// Nonblocking, in case that it is no regular file any more.
+	from, err := openAt(src, name, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(from.Fd()), &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return errors.New("it changes while it is copied")
+	}
+	to, err := openAt(dst, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return err
+	}
+	err = copyContent(from, to, st.Size)
+	if err == nil {
+		err = copyMetadata(int(from.Fd()), int(to.Fd()), &st)
+	}
+	if cerr := to.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// copyContent copies what is written of the file and leaves holes holes: an
+// image of a few bytes can hold a file of a terabyte.
+func copyContent(from, to *os.File, size int64) error {
+	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
+		return nil
+	}
+	for at := int64(0); at < size; {
+		data, err := unix.Seek(int(from.Fd()), at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) { // only a hole is left
+			break
+		}
+		end := size
+		if err == nil {
+			if end, err = unix.Seek(int(from.Fd()), data, unix.SEEK_HOLE); err != nil {
+				return err
+			}
+		} else {
+			data = at // a file system that does not know about holes
+		}
+		if _, err := from.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := to.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(to, from, end-data); err != nil {
+			return err
+		}
+		at = end
+	}
+	return to.Truncate(size)
+}
+
+func copyLink(src, dst int, name string, st *unix.Stat_t) error {
+	var buf [4096]byte
+	n, err := unix.Readlinkat(src, name, buf[:])
+	if err != nil {
+		return err
+	}
+	if err := unix.Symlinkat(string(buf[:n]), dst, name); err != nil {
+		return err
+	}
+	return nodeMetadata(dst, name, st)
+}
+
+// nodeMetadata sets owner, mode and times of what is not opened.
+func nodeMetadata(dst int, name string, st *unix.Stat_t) error {
+	err := unix.Fchownat(dst, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK { // nobody else reaches dst yet
+		if err := unix.Fchmodat(dst, name, st.Mode&0o7777, 0); err != nil {
+			return err
+		}
+	}
+	return unix.UtimesNanoAt(dst, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// copyMetadata gives to the owner, the attributes, the mode and the times of
+// from, in this order: each of the first two takes some of the later away.
+func copyMetadata(from, to int, st *unix.Stat_t) error {
+	// EINVAL: an owner that this user namespace has no number for.
+	if err := unix.Fchown(to, int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if err := copyAttributes(from, to); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(to, st.Mode&0o7777); err != nil {
+		return err
+	}
+	times := []unix.Timeval{unix.NsecToTimeval(unix.TimespecToNsec(st.Atim)), unix.NsecToTimeval(unix.TimespecToNsec(st.Mtim))}
+	return unix.Futimes(to, times)
+}
+
+func copyAttributes(from, to int) error {
+	names, err := attributes(from)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		// The label is the mount's business, the others are marks of overlay.
+		if name == "security.selinux" || strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
+			continue
+		}
+		size, err := unix.Fgetxattr(from, name, nil)
+		if err != nil {
+			continue // gone, or not for us to see
+		}
+		value := make([]byte, size)
+		if size, err = unix.Fgetxattr(from, name, value); err != nil {
+			continue
+		}
+		err = unix.Fsetxattr(to, name, value[:size], 0)
+		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func attributes(fd int) ([]string, error) {
+	size, err := unix.Flistxattr(fd, nil)
+	if errors.Is(err, unix.ENOTSUP) || err == nil && size == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	buf := make([]byte, size)
+	if size, err = unix.Flistxattr(fd, buf); err != nil {
+		return nil, err
+	}
+	return strings.FieldsFunc(string(buf[:size]), func(r rune) bool { return r == 0 }), nil
+}

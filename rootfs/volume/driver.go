@@ -1,0 +1,146 @@
+package volume
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/rootfs/layer"
+	"skiff/state"
+)
+
+// Mount is what the options of a volume's driver ask to be mounted on its
+// directory. mount(2).
+type Mount struct {
+	Source, Type string
+	Flags        uintptr
+	Data         string
+}
+
+// Mounted gives what is to be mounted as the volume's content; false for a
+// volume that is just a directory. Docker: the local driver's type, device, o.
+func Mounted(vol *state.Volume) (Mount, bool) {
+	o := vol.Options
+	if o["device"] == "" {
+		return Mount{}, false
+	}
+	m := Mount{Source: o["device"], Type: o["type"]}
+	var data []string
+	for word := range strings.SplitSeq(o["o"], ",") {
+		switch flag := mountFlag(word); {
+		case word == "":
+		case flag.set != 0:
+			m.Flags |= flag.set
+		case flag.clear != 0:
+			m.Flags &^= flag.clear
+		case word != "rw" && word != "defaults":
+			data = append(data, word)
+		}
+	}
+	m.Data = strings.Join(data, ",")
+	return m, true
+}
+
+type flagChange struct{ set, clear uintptr }
+
+// mountFlag is what a word of mount(8) means for mount(2).
+func mountFlag(word string) flagChange {
+	switch word {
+	case "bind":
+		return flagChange{set: unix.MS_BIND}
+	case "rbind":
+		return flagChange{set: unix.MS_BIND | unix.MS_REC}
+	case "ro":
+		return flagChange{set: unix.MS_RDONLY}
+	case "rw":
+		return flagChange{clear: unix.MS_RDONLY}
+	case "nosuid":
+		return flagChange{set: unix.MS_NOSUID}
+	case "suid":
+		return flagChange{clear: unix.MS_NOSUID}
+	case "nodev":
+		return flagChange{set: unix.MS_NODEV}
+	case "dev":
+		return flagChange{clear: unix.MS_NODEV}
+	case "noexec":
+		return flagChange{set: unix.MS_NOEXEC}
+	case "exec":
+		return flagChange{clear: unix.MS_NOEXEC}
+	case "sync":
+		return flagChange{set: unix.MS_SYNCHRONOUS}
+	case "async":
+		return flagChange{clear: unix.MS_SYNCHRONOUS}
+	case "dirsync":
+		return flagChange{set: unix.MS_DIRSYNC}
+	case "noatime":
+		return flagChange{set: unix.MS_NOATIME}
+	case "nodiratime":
+		return flagChange{set: unix.MS_NODIRATIME}
+	case "relatime":
+		return flagChange{set: unix.MS_RELATIME}
+	case "strictatime":
+		return flagChange{set: unix.MS_STRICTATIME}
+	}
+	return flagChange{}
+}
+
+func checkOptions(o map[string]string) error {
+	for key, value := range o {
+		if !slices.Contains([]string{"type", "device", "o"}, key) {
+			return fmt.Errorf("unknown option %q: the local driver has type, device and o: %w", key, state.ErrInvalid)
+		}
+		if strings.ContainsRune(value, 0) {
+			return fmt.Errorf("option %s is %q: %w", key, value, state.ErrInvalid)
+		}
+	}
+	if len(o) == 0 {
+		return nil
+	}
+	m, _ := Mounted(&state.Volume{Options: o})
+	switch {
+	case o["device"] == "":
+		return fmt.Errorf("the options lack device: %w", state.ErrInvalid)
+	case m.Flags&unix.MS_BIND == 0 && o["type"] == "":
+		return fmt.Errorf("the options lack type (or o=bind): %w", state.ErrInvalid)
+	}
+	return nil
+}
+
+// Attach mounts what the options of the volume's driver ask for on its
+// directory, in the calling process's mount namespace. For other volumes it
+// does nothing.
+//
+// Preconditions:
+//   - the caller is in a mount namespace of its own
+func (v Volumes) Attach(name string) error {
+	vol, err := v.Load(name)
+	if err != nil {
+		return err
+	}
+	m, ok := Mounted(vol)
+	if !ok {
+		return nil
+	}
+	target := v.Roots.VolumeData(name)
+	if err := layer.PrivateMountPoint(target); err != nil {
+		return err
+	}
+	const bind = unix.MS_BIND | unix.MS_REC
+	flags := m.Flags
+	if flags&unix.MS_BIND != 0 {
+		flags &= bind // the others count only when the bind mount is there
+	}
+	err = unix.Mount(m.Source, target, m.Type, flags, m.Data)
+	if rest := m.Flags &^ bind; err == nil && flags != m.Flags && rest != 0 {
+		if err = unix.Mount("", target, "", rest|unix.MS_BIND|unix.MS_REMOUNT, ""); err != nil {
+			unix.Unmount(target, unix.MNT_DETACH)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot mount volume %q: %w", name, &os.PathError{Op: "mount", Path: m.Source, Err: err})
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package seccomp
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// insn is one instruction of classic BPF, see linux/filter.h.
+type insn struct {
+	op     uint16
+	jt, jf uint8
+	k      uint32
+}
+
+// The instructions that are used.
+const (
+	opLoad = 0x20 // A = word at k of struct seccomp_data
+	opAnd  = 0x54 // A &= k
+	opJump = 0x05 // skip k
+	opJEQ  = 0x15
+	opJGT  = 0x25
+	opJGE  = 0x35
+	opRet  = 0x06
+)
+
+// Offsets in struct seccomp_data, see seccomp(2).
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16
+)
+
+// most is how many instructions the kernel takes (BPF_MAXINSNS).
+const most = 4096
+
+var errTooLong = errors.New("the seccomp profile has too many rules")
+
+// compile makes the whole program: by architecture, then by number.
+func (f *ScmpFilter) compile() ([]insn, error) {
+	type section struct {
+		audit uint32
+		code  []insn
+	}
+	var sections []section
+	for _, a := range f.archs {
+		t := tableOf(a)
+		if slices.ContainsFunc(sections, func(s section) bool { return s.audit == t.audit }) {
+			continue // x32 goes with amd64
+		}
+		sections = append(sections, section{t.audit, f.section(a)})
+	}
+	program := []insn{{op: opRet, k: uint32(ActKillThread)}}
+	for _, s := range slices.Backward(sections) {
+		program = slices.Concat(branch(insn{op: opJEQ, k: s.audit}, s.code, program))
+	}
+	program = append([]insn{{op: opLoad, k: offArch}}, program...)
+	if len(program) > most {
+		return nil, errTooLong
+	}
+	return program, nil
+}
+
+// branch is code that goes on with yes where the test holds and with no where
+// it does not. Neither may fall off its end.
+func branch(test insn, yes, no []insn) []insn {
+	out := make([]insn, 0, 2+len(yes)+len(no))
+	if len(yes) <= 255 {
+		test.jf = uint8(len(yes))
+		out = append(out, test)
+	} else { // too far for a conditional jump
+		test.jt = 1
+		out = append(out, test, insn{op: opJump, k: uint32(len(yes))})
+	}
+	return append(append(out, yes...), no...)
+}
+
+// section decides for one architecture, and x32 with amd64.
+func (f *ScmpFilter) section(a ScmpArch) []insn {
+	var code []insn
+	switch a {
+	case ArchAMD64, ArchX32:
+		// Without a rule for x32 its numbers are those of an unknown architecture,
+		// except -1, by which a tracer skips a call.
+		x32 := []span{{first: 0, leaf: leaf{act: ActKillThread}}, {first: 0xffffffff, leaf: leaf{act: f.byDefault}}}
+		if slices.Contains(f.archs, ArchX32) {
+			x32 = f.spans(ArchX32)
+		}
+		amd64 := []span{{leaf: leaf{act: ActKillThread}}}
+		if slices.Contains(f.archs, ArchAMD64) {
+			amd64 = f.spans(ArchAMD64)
+		}
+		code = branch(insn{op: opJGE, k: x32Bit}, f.tree(x32, true), f.tree(amd64, false))
+	default:
+		code = f.tree(f.spans(a), tableOf(a).narrow)
+	}
+	return append([]insn{{op: opLoad, k: offNumber}}, code...)
+}
+
+// leaf is what happens to a system call: the first chain whose conditions hold,
+// or act.
+type leaf struct {
+	act    ScmpAction
+	chains []rule
+}
+
+func (l leaf) same(o leaf) bool { return l.act == o.act && len(l.chains) == 0 && len(o.chains) == 0 }
+
+// span says that system calls from number first on, to the next span, have the
+// same leaf.
+type span struct {
+	first uint32
+	leaf  leaf
+}
+
+// spans cuts an architecture's numbers into ranges, in order. The first begins
+// at 0.
+func (f *ScmpFilter) spans(a ScmpArch) []span {
+	leaves := f.leaves(a)
+	numbers := make([]uint32, 0, len(leaves))
+	for n := range leaves {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	out := []span{{leaf: leaf{act: f.byDefault}}}
+	add := func(first uint32, l leaf) {
+		last := &out[len(out)-1]
+		switch {
+		case last.leaf.same(l):
+		case last.first == first:
+			last.leaf = l
+			if n := len(out); n > 1 && out[n-2].leaf.same(l) {
+				out = out[:n-1]
+			}
+		default:
+			out = append(out, span{first, l})
+		}
+	}
+	for _, n := range numbers {
+		add(n, leaves[n])
+		add(n+1, leaf{act: f.byDefault})
+	}
+	return out
+}
+
+// leaves gathers the rules by the numbers that the architecture has for them.
+func (f *ScmpFilter) leaves(a ScmpArch) map[uint32]leaf {
+	out := make(map[uint32]leaf, len(f.rules))
+	settled := map[uint32]bool{} // by a rule without conditions
+	put := func(n uint32, r rule) {
+		if settled[n] {
+			return
+		}
+		l, ok := out[n]
+		if !ok {
+			l.act = f.byDefault
+		}
+		if len(r.conds) == 0 {
+			settled[n] = true
+			l = leaf{act: r.act}
+		} else {
+			l.chains = append(l.chains, r)
+		}
+		out[n] = l
+	}
+	numbers, names := tableOf(a).numbers(), nativeNames()
+	for _, r := range f.rules {
+		name := nameOf(r.call, names)
+		if n, ok := numbers[name]; ok {
+			put(uint32(n), r)
+		}
+		if a == ArchX86 {
+			if m, ok := multiplexed()[name]; ok {
+				// Its own arguments are behind a pointer there, out of a filter's reach.
+				put(m.number, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(m.call)}}})
+			}
+		}
+	}
+	return out
+}
+
+// tree finds the span of the number in A by bisection.
+func (f *ScmpFilter) tree(s []span, narrow bool) []insn {
+	if len(s) == 1 {
+		return s[0].leaf.code(narrow)
+	}
+	mid := len(s) / 2
+	return branch(insn{op: opJGE, k: s[mid].first}, f.tree(s[mid:], narrow), f.tree(s[:mid], narrow))
+}
+
+// encode lays the program out in memory as the kernel reads it.
+func encode(program []insn) []byte {
+	out := make([]byte, 0, 8*len(program))
+	for _, i := range program {
+		out = binary.NativeEndian.AppendUint16(out, i.op)
+		out = append(out, i.jt, i.jf)
+		out = binary.NativeEndian.AppendUint32(out, i.k)
+	}
+	return out
+}
