@@ -258,3 +258,26 @@ func (m *Manager) Reload() error {
 	}
 	return m.reassert(fw, "")
 }
+
+// RemoveRecord removes a network that no container is in: its devices, rules and
+// record.
+func (m *Manager) RemoveRecord(name string) error {
+	r, err := m.LoadNetwork(name)
+	if err != nil {
+		return err
+	}
+	fw, err := m.applier()
+	if err != nil {
+		return err
+	}
+	if err := m.collect(fw, r); err != nil {
+		return err
+	}
+	if jsonfile.Exists(m.Roots.Network(name)) {
+		return fmt.Errorf("cannot remove network %q: %w", name, lock.ErrBusy)
+	}
+	if err := os.Remove(m.Roots.NetworkRecord(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove network %q: %w", name, err)
+	}
+	return nil
+}
