@@ -54,19 +54,6 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 	return c.Status.Network.Ports, nil
 }
 
-// VolumeInspect reads a volume's record.
-func (e *Engine) VolumeInspect(name string) (state.Volume, error) {
-	var v state.Volume
-	if !plainName(name) {
-		return v, kindf(state.ErrNotFound, "no such volume %q", name)
-	}
-	err := jsonfile.Read(e.Roots.VolumeRecord(name), &v)
-	if errors.Is(err, os.ErrNotExist) {
-		return v, kindf(state.ErrNotFound, "no such volume %q", name)
-	}
-	return v, err
-}
-
 // NetworkInspect reads a network's record, found by name or the beginning of
 // its id, and the containers. The networks that exist from the start have a
 // record only once they were used.

@@ -12,7 +12,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/state/dirs"
-	"skiff/tests/registry"
+	registry "skiff/tests/fixture"
 )
 
 // Ids of the host in the tests' user namespace: root there is an ordinary user
