@@ -1,8 +1,6 @@
 package libpod
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"regexp"
 	"slices"
@@ -14,15 +12,10 @@ import (
 
 // predefinedNetworks exist from the start and cannot be removed.
 func (e *Engine) predefinedNetworks() []state.NetworkRecord {
+	m := e.Networks()
 	return []state.NetworkRecord{
-		e.predefined(state.DefaultNetwork, "bridge"), e.predefined(state.ModeHost, "host"), e.predefined(state.ModeNone, "null"),
+		m.Predefined(state.DefaultNetwork, "bridge"), m.Predefined(state.ModeHost, "host"), m.Predefined(state.ModeNone, "null"),
 	}
-}
-
-// predefined is a network without record. Its id is the same at all times.
-func (e *Engine) predefined(name, driver string) state.NetworkRecord {
-	id := sha256.Sum256([]byte(e.Roots.Data + " " + name))
-	return state.NetworkRecord{Version: state.NetworkVersion, Name: name, ID: hex.EncodeToString(id[:]), Driver: driver}
 }
 
 func isPredefined(name string) bool {

@@ -35,9 +35,9 @@ func (s *starter) newNetwork() (*networkStep, error) {
 	n.request = netsetup.Request{
 		ID:       s.cfg.ID,
 		Name:     s.cfg.Name,
-		Hostname: s.cfg.Hostname,
-		Network:  s.cfg.Network,
-		Dir:      s.dirs,
+		Hostname: s.cfg.Hostname, Domainname: s.cfg.Domainname,
+		Network: s.cfg.Network,
+		Dir:     s.dirs,
 	}
 	mode := s.cfg.Network.Mode
 	switch {
