@@ -27,7 +27,7 @@ import (
 //	load busybox httpd         loads test images from their archives
 //	archive busybox NAME       sets $NAME to the path of the image's archive
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
-//	                           $CA, $RUSER, $RPASS; it is docker.io's mirror if plain
+//	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -177,15 +177,15 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(r.Stop)
 	for _, name := range []string{"busybox", "httpd"} {
-		ts.Check(r.Push(archiveOf(ts, name), "library/"+name, "latest"))
+		ts.Check(r.PushArchive(archiveOf(ts, name), "library/"+name, "latest"))
 	}
-	ts.Setenv("REGISTRY", r.Addr)
-	ts.Setenv("CA", r.CA)
+	ts.Setenv("REGISTRY", r.Host)
+	ts.Setenv("CERTS", r.CertDir)
 	ts.Setenv("RUSER", o.User)
 	ts.Setenv("RPASS", o.Password)
-	ts.Setenv("RDATA", filepath.Join(dir, "data/docker/registry/v2"))
+	ts.Setenv("RDATA", filepath.Join(r.Blobs, "docker/registry/v2"))
 	if !o.TLS && o.User == "" {
-		conf := strings.Replace(mirror, "ADDR", r.Addr, 1)
+		conf := strings.Replace(mirror, "ADDR", r.Host, 1)
 		ts.Check(os.WriteFile(ts.Getenv("CONTAINERS_REGISTRIES_CONF"), []byte(conf), 0o644))
 	}
 }
