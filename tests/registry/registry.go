@@ -23,7 +23,7 @@ import (
 
 // Options say what kind of registry it is; the zero value is plain and open.
 type Options struct {
-	// TLS serves https with a certificate of the test's own, see Registry.CA.
+	// TLS serves https with a certificate of the test's own, see Server.CertDir.
 	TLS bool
 	// User and Password are asked for where User is not empty.
 	User, Password string
