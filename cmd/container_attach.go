@@ -34,7 +34,7 @@ skiff attach --detach-keys ctrl-x shell`,
 				return err
 			}
 			in := !c.Bool("no-stdin") && cfg.Process.OpenStdin
-			s, err := app.session(streams{in, true, true}, cfg.Process.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
+			s, err := app.session(c, e, streams{in, true, true}, cfg.Process.Terminal)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ Example:
 skiff create --name web -p 8080:80 httpd`,
 		Flags: createFlags(),
 		Action: func(c *cli.Context) error {
-			req, err := createRequest(c)
+			req, err := createRequest(app, c)
 			if err != nil {
 				return err
 			}
@@ -29,6 +29,9 @@ skiff create --name web -p 8080:80 httpd`,
 			e, err := app.Engine()
 			if err != nil {
 				return err
+			}
+			if req.Pull == "" {
+				req.Pull = e.Settings.Engine.PullPolicy
 			}
 			id, err := e.Create(c.Context, req)
 			if err != nil {

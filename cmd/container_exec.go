@@ -43,19 +43,15 @@ func execContainer(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := defaultDetachKeys
-	if c.IsSet("detach-keys") {
-		keys = c.String("detach-keys")
-	}
-	s, err := app.session(streams{req.Interactive, true, true}, req.TTY, false, keys)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
 	e, err := app.Engine()
 	if err != nil {
 		return err
 	}
+	s, err := app.session(c, e, streams{req.Interactive, true, true}, req.TTY)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	ref := c.Args().First()
 	if c.Bool("latest") {
 		ids, err := e.Select(libpod.Selection{Latest: true})

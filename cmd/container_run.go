@@ -27,7 +27,7 @@ skiff run --rm -m 64m -v ./data:/data:ro busybox ls /data`,
 }
 
 func runContainer(app *App, c *cli.Context) error {
-	req, err := createRequest(c)
+	req, err := createRequest(app, c)
 	if err != nil {
 		return err
 	}
@@ -43,16 +43,21 @@ func runContainer(app *App, c *cli.Context) error {
 	if p.Terminal && p.OpenStdin && !detach && !isTerminal(app.In) {
 		app.Log.Warn("the input device is not a TTY: --tty and --interactive may not behave as expected")
 	}
-	s, err := app.session(streams{p.AttachStdin && p.OpenStdin, p.AttachStdout, p.AttachStderr},
-		p.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
-	if err != nil {
+	if _, err := detachKeys(c, nil); err != nil {
 		return err
 	}
-	defer s.Close()
 	e, err := app.Engine()
 	if err != nil {
 		return err
 	}
+	if req.Pull == "" {
+		req.Pull = e.Settings.Engine.PullPolicy
+	}
+	s, err := app.session(c, e, streams{p.AttachStdin && p.OpenStdin, p.AttachStdout, p.AttachStderr}, p.Terminal)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	opts := libpod.RunOptions{Detach: detach}
 	if !detach {
 		opts.Attach = s.Options()

@@ -7,7 +7,7 @@ import (
 )
 
 func newStart(app *App) *cli.Command {
-	flags := append(selectFlags(true, false, false, "f"), attachFlags()...)
+	flags := append(selectFlags(false, false, false, "f"), attachFlags()...)
 	return &cli.Command{
 		Name:      "start",
 		Usage:     "Start containers",
@@ -19,6 +19,7 @@ Examples:
 skiff start web
 skiff start -ai shell`,
 		Flags: append(flags,
+			toggle("Take all containers", "all"),
 			toggle("Attach to the container's output", "attach", "a"),
 			toggle("Attach to the container's standard input", "interactive", "i")),
 		Action: func(c *cli.Context) error { return startContainers(app, c) },
@@ -51,7 +52,7 @@ func startContainers(app *App, c *cli.Context) error {
 		return err
 	}
 	in := c.Bool("interactive") && cfg.Process.OpenStdin
-	s, err := app.session(streams{in, true, true}, cfg.Process.Terminal, c.Bool("sig-proxy"), c.String("detach-keys"))
+	s, err := app.session(c, e, streams{in, true, true}, cfg.Process.Terminal)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func mountFlags() []cli.Flag {
 		list("Mount, as type=…,source=…,target=…", "mount"),
 		list("Mount a tmpfs, as TARGET[:OPTIONS]", "tmpfs"),
 		toggle("Make the root file system read-only", "read-only"),
-		&cli.BoolFlag{Name: "read-only-tmpfs", Value: true, Usage: "With --read-only, keep /run, /tmp and /var/tmp writable"},
+		toggle("With --read-only, keep /run, /tmp and /var/tmp writable", "read-only-tmpfs"),
 	}
 }
 

@@ -26,6 +26,10 @@ func (f *form) network() {
 	values(f, "publish", parse.Publish, func(p []state.Port) { n.Ports = append(n.Ports, p...) })
 	values(f, "expose", parse.Expose, func(p []string) { n.Expose = append(n.Expose, p...) })
 	n.PublishAll = c.Bool("publish-all")
+	if f.err == nil && (n.Mode == state.ModeHost || n.Mode == state.ModeNone) && (len(n.Ports) > 0 || n.PublishAll) {
+		f.warn(fmt.Sprintf("published ports are discarded with the network %q", n.Mode))
+		n.Ports, n.PublishAll = nil, false
+	}
 }
 
 func (f *form) names() {
@@ -57,7 +61,9 @@ func (f *form) memory() {
 			r.MemorySwappiness = &v
 		}
 	})
-	r.OOMKillDisable = f.c.Bool("oom-kill-disable")
+	if r.OOMKillDisable = f.c.Bool("oom-kill-disable"); r.OOMKillDisable && r.Memory == 0 && f.err == nil {
+		f.warn("without --memory the whole machine may stand still when the OOM killer is disabled")
+	}
 	sized(f, "shm-size", func(n int64) { f.cfg.ShmSize, f.req.Explicit.ShmSize = n, true })
 }
 
@@ -128,7 +134,15 @@ func (f *form) limits() {
 func (f *form) mounts() {
 	add := func(m state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, m) }
 	values(f, "volume", func(s string) (state.Mount, error) { return parse.Volume(s, f.cwd) }, add)
-	values(f, "mount", func(s string) (state.Mount, error) { return parse.MountSpec(s, f.cwd) }, add)
+	values(f, "mount", func(s string) (state.Mount, error) {
+		m, err := parse.MountSpec(s, f.cwd)
+		if err == nil && m.Type == state.MountBind {
+			if _, serr := os.Stat(m.Source); serr != nil {
+				err = fmt.Errorf("invalid mount %q: the bind source path does not exist: %w", s, serr)
+			}
+		}
+		return m, err
+	}, add)
 	values(f, "tmpfs", parse.Tmpfs, add)
 	f.cfg.ReadOnly, f.req.Explicit.ReadOnly = f.c.Bool("read-only"), f.c.IsSet("read-only")
 	f.cfg.ReadOnlyTmpfs = f.cfg.ReadOnly && f.c.Bool("read-only-tmpfs")

@@ -26,11 +26,13 @@ type form struct {
 	req libpod.CreateRequest
 	cfg *state.Config
 	cwd string
-	err error
+	// warn tells what the user should know although the container is made.
+	warn func(string)
+	err  error
 }
 
 // createRequest is what the flags and words of run and create ask for.
-func createRequest(c *cli.Context) (libpod.CreateRequest, error) {
+func createRequest(app *App, c *cli.Context) (libpod.CreateRequest, error) {
 	if err := atLeast(c, 1); err != nil {
 		return libpod.CreateRequest{}, err
 	}
@@ -38,9 +40,10 @@ func createRequest(c *cli.Context) (libpod.CreateRequest, error) {
 	if err != nil {
 		cwd = "/"
 	}
-	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd}
+	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn}
 	f.req.Config = f.cfg
 	f.req.Image = c.Args().First()
+	f.cfg.Image.Given = f.req.Image
 	for _, step := range []func(){
 		f.conflicts, f.image, f.identity, f.process, f.environment, f.network, f.names, f.memory, f.cpu,
 		f.blockIO, f.limits, f.mounts, f.security, f.namespaces, f.health, f.log,

@@ -150,11 +150,11 @@ func inspectors(app *App, e *libpod.Engine, size bool) map[string]inspector {
 			return i.Podman(), nil
 		},
 		"volume": func(ref string) (any, error) {
-			v, err := e.VolumeInspect(ref)
+			v, err := e.Volume(ref)
 			if err != nil {
 				return nil, err
 			}
-			return inspect.Volume(v, e.Roots.VolumeData(v.Name)), nil
+			return volumeDocument(app, v), nil
 		},
 		"network": func(ref string) (any, error) {
 			r, containers, err := e.NetworkInspect(ref)
@@ -178,6 +178,6 @@ func firstOf(find map[string]inspector) inspector {
 				return doc, err
 			}
 		}
-		return nil, fmt.Errorf("no such object: %q: %w", ref, state.ErrNotFound)
+		return nil, fmt.Errorf("no such object: %q", ref)
 	}
 }

@@ -66,6 +66,12 @@ func commands() []command {
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
 		// Volumes.
+		{name: "volume create", new: newVolumeCreate},
+		{name: "volume exists", new: newVolumeExists},
+		{name: "volume inspect", new: newVolumeInspect},
+		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
+		{name: "volume prune", new: newVolumePrune},
+		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
 		// System.
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
@@ -181,26 +187,28 @@ func unknown(app *App, group, word string) error {
 	return fmt.Errorf("%s, try '%s --help'", msg, strings.TrimSpace(app.Name+" "+group))
 }
 
-// distance is how many letters one has to change, add or take away to make b
-// out of a.
+// distance is how many letters one has to change, add, take away or swap with
+// the next to make b out of a.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[0] {
+		rows[0][j] = j
 	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
+	for i := 1; i <= len(a); i++ {
+		prev2, prev, row := rows[(i+1)%3], rows[(i-1)%3], rows[i%3]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
 			}
-			diag = row[j+1]
-			row[j+1] = min(cost, diag+1, row[j]+1)
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)%3][len(b)]
 }
 
 // invoke makes the one command and lets urfave/cli run it.

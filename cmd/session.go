@@ -3,10 +3,12 @@ package cmd
 import (
 	"os"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"skiff/cmd/parse"
 	"skiff/cmd/terminal"
+	"skiff/libpod"
 )
 
 // defaultDetachKeys are Docker's and Podman's.
@@ -15,13 +17,29 @@ const defaultDetachKeys = "ctrl-p,ctrl-q"
 // streams says which of the caller's streams an attachment has.
 type streams struct{ in, out, err bool }
 
-// session makes the caller's side of an attachment.
-func (app *App) session(s streams, tty, sigProxy bool, detachKeys string) (*terminal.Session, error) {
-	keys, err := parse.DetachKeys(detachKeys)
+// detachKeys are the command line's, containers.conf's or the usual ones; e may
+// be nil to check the command line only.
+func detachKeys(c *cli.Context, e *libpod.Engine) ([]byte, error) {
+	spec := defaultDetachKeys
+	if c.IsSet("detach-keys") {
+		spec = c.String("detach-keys")
+	} else if e != nil && e.Settings.Engine.DetachKeys != nil {
+		spec = *e.Settings.Engine.DetachKeys
+	}
+	keys, err := parse.DetachKeys(spec)
 	if err != nil {
 		return nil, usage(err)
 	}
-	req := terminal.Request{TTY: tty, DetachKeys: keys, SigProxy: sigProxy}
+	return keys, nil
+}
+
+// session makes the caller's side of an attachment.
+func (app *App) session(c *cli.Context, e *libpod.Engine, s streams, tty bool) (*terminal.Session, error) {
+	keys, err := detachKeys(c, e)
+	if err != nil {
+		return nil, err
+	}
+	req := terminal.Request{TTY: tty, DetachKeys: keys, SigProxy: c.Bool("sig-proxy")}
 	if s.in {
 		req.In = app.In
 	}

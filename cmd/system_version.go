@@ -30,30 +30,41 @@ type versions struct {
 	Server *clientVersion `json:",omitempty"`
 }
 
-// clientVersion has podman's fields and docker's.
+// clientVersion has podman's fields, and docker's names of the same facts.
 type clientVersion struct {
-	libpod.VersionDocument
-	DockerNames
+	APIVersion string
+	Version    string
+	GoVersion  string
+	GitCommit  string
+	BuiltTime  string
+	Built      int64
+	OsArch     string
+	Os         string
+	ApiVersion string `json:",omitempty"`
+	Arch       string `json:",omitempty"`
+	BuildTime  string `json:",omitempty"`
 }
 
-// DockerNames are docker's names of the same facts.
-type DockerNames struct {
-	ApiVersion string                 `json:",omitempty"`
-	Arch       string                 `json:",omitempty"`
-	BuildTime  string                 `json:",omitempty"`
-	Platform   *struct{ Name string } `json:",omitempty"`
+func newClientVersion(docker bool) clientVersion {
+	v := libpod.VersionInfo(Version)
+	c := clientVersion{
+		APIVersion: v.APIVersion, Version: v.Version, GoVersion: v.GoVersion, GitCommit: v.GitCommit,
+		BuiltTime: v.BuiltTime, Built: v.Built, OsArch: v.OsArch, Os: v.Os,
+	}
+	if docker {
+		c.ApiVersion, c.Arch, c.BuildTime = v.APIVersion, runtime.GOARCH, v.BuiltTime
+	}
+	return c
 }
 
 func showVersion(app *App, c *cli.Context) error {
 	if err := exactly(c, 0); err != nil {
 		return err
 	}
-	v := clientVersion{VersionDocument: libpod.VersionInfo(Version)}
+	v := newClientVersion(app.Docker)
 	doc := versions{Client: v}
 	if app.Docker {
-		v.DockerNames = DockerNames{v.APIVersion, runtime.GOARCH, v.BuiltTime, &struct{ Name string }{"skiff"}}
-		server := v
-		doc = versions{Client: v, Server: &server}
+		doc.Server = &v
 	}
 	want := c.String("format")
 	switch {

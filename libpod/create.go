@@ -110,7 +110,7 @@ func (e *Engine) resolve(req CreateRequest, img *state.Image, full string) (*sta
 		Given:         req.Explicit,
 		ImageName:     full,
 		Defaults:      e.Settings,
-		Facts:         hostfacts.New(),
+		Host:          hostfacts.New(),
 		Rootless:      e.Rootless(),
 		CgroupManager: e.Global.CgroupManager,
 		Runtime:       e.Global.Runtime,

@@ -30,6 +30,8 @@ const (
 	InternalExec     = "exec-stage"
 	InternalTeardown = "teardown"
 	InternalRemove   = "remove"
+	// InternalRemoveVolume is followed by a volume's name.
+	InternalRemoveVolume = "remove-volume"
 )
 
 // Options are the command line's global options in so far as they matter to

@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"fmt"
 	"strings"
 
 	"skiff/state"
@@ -20,7 +19,7 @@ func ParseFilter(what, s string) (Filter, error) {
 	not := strings.HasSuffix(key, "!")
 	key = strings.TrimSuffix(key, "!")
 	if !ok || key == "" {
-		return Filter{}, fmt.Errorf("invalid %s filter %q: must be in the format \"filter=value or filter!=value\": %w", what, s, state.ErrInvalid)
+		return Filter{}, kindf(state.ErrInvalid, "invalid %s filter %q: must be in the format \"filter=value or filter!=value\"", what, s)
 	}
 	return Filter{Key: strings.ToLower(strings.TrimSpace(key)), Value: value, Not: not}, nil
 }
@@ -94,9 +93,9 @@ func matchLabel(labels map[string]string, want string) bool {
 }
 
 func badFilter(f Filter, want string) error {
-	return fmt.Errorf("invalid filter '%s=%s': %s: %w", f.Key, f.Value, want, state.ErrInvalid)
+	return kindf(state.ErrInvalid, "invalid filter '%s=%s': %s", f.Key, f.Value, want)
 }
 
 func unknownFilter(f Filter) error {
-	return fmt.Errorf("invalid filter %q: %w", f.Key, state.ErrInvalid)
+	return kindf(state.ErrInvalid, "%s is an invalid filter", f.Key)
 }

@@ -19,19 +19,15 @@ func (e *Engine) Info(version string) (*inspect.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := VersionInfo(version)
 	return &inspect.Info{
 		Host:       e.hostInfo(version),
 		Store:      store,
-		Registries: map[string]any{},
+		Registries: map[string]any{"search": []string{"localhost", "docker.io"}},
 		Plugins: inspect.Plugins{
 			Volume: []string{"local"}, Network: []string{"bridge"},
 			Log: []string{state.LogJSONFile, state.LogK8sFile, state.LogJournald, state.LogNone, state.LogPassthrough},
 		},
-		Version: inspect.Version{
-			APIVersion: v.APIVersion, Version: v.Version, GoVersion: v.GoVersion, GitCommit: v.GitCommit,
-			BuiltTime: v.BuiltTime, Built: v.Built, OsArch: v.OsArch, Os: v.Os,
-		},
+		Version: VersionInfo(version),
 	}, nil
 }
 

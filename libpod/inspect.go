@@ -2,7 +2,6 @@ package libpod
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,23 +48,10 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 	}
 	for _, p := range c.Status.Network.Ports {
 		if p.ContainerPort == 0 {
-			return nil, fmt.Errorf("container %s: a port without number: %w", id, state.ErrInvalid)
+			return nil, kindf(state.ErrInvalid, "container %s: its status has a port without number", id)
 		}
 	}
 	return c.Status.Network.Ports, nil
-}
-
-// VolumeInspect reads a volume's record.
-func (e *Engine) VolumeInspect(name string) (state.Volume, error) {
-	var v state.Volume
-	if !plainName(name) {
-		return v, fmt.Errorf("no such volume %s: %w", name, state.ErrNotFound)
-	}
-	err := jsonfile.Read(e.Roots.VolumeRecord(name), &v)
-	if errors.Is(err, os.ErrNotExist) {
-		return v, fmt.Errorf("no such volume %s: %w", name, state.ErrNotFound)
-	}
-	return v, err
 }
 
 // NetworkInspect reads a network's record, found by name or the beginning of
@@ -109,11 +95,11 @@ func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
 	}
 	switch len(found) {
 	case 0:
-		return state.NetworkRecord{}, fmt.Errorf("network %s: %w", ref, state.ErrNotFound)
+		return state.NetworkRecord{}, kindf(state.ErrNotFound, "unable to find network with name or ID %s: network not found", ref)
 	case 1:
 		return found[0], nil
 	}
-	return state.NetworkRecord{}, fmt.Errorf("more than one network has an ID that begins with %q: %w", ref, state.ErrAmbiguous)
+	return state.NetworkRecord{}, kindf(state.ErrAmbiguous, "more than one network has an ID that begins with %q", ref)
 }
 
 // plainName reports whether a word from the command line can be the name of a

@@ -33,7 +33,7 @@ func (e *Engine) inUserNamespace(ctx context.Context, name, id string) error {
 		return err
 	}
 	if !st.Success() {
-		return fmt.Errorf("cannot %s container %s in its user namespace: %s", name, id, st)
+		return fmt.Errorf("cannot %s %s in the user namespace: %s", name, id, st)
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (e *Engine) removeRecord(ctx context.Context, cfg *state.Config, volumes bo
 	var errs []error
 	for _, m := range cfg.Mounts {
 		if m.Type == state.MountVolume && m.Anonymous {
-			errs = append(errs, e.Volumes.Discard(m.Source))
+			errs = append(errs, e.discardVolume(ctx, m.Source))
 		}
 	}
 	return errors.Join(errs...)

@@ -130,7 +130,7 @@ func (e *Engine) Latest() (string, error) {
 		return "", err
 	}
 	if len(all) == 0 {
-		return "", fmt.Errorf("no containers to choose the latest of: %w", state.ErrNotFound)
+		return "", kindf(state.ErrNotFound, "there is no container to take as the latest")
 	}
 	return all[len(all)-1].Config.ID, nil
 }

@@ -1,43 +1,38 @@
 package libpod
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"skiff/libpod/inspect"
 )
 
-// VersionDocument is podman's document of a version.
-type VersionDocument struct {
-	APIVersion string
-	Version    string
-	GoVersion  string
-	GitCommit  string
-	BuiltTime  string
-	Built      int64
-	OsArch     string
-	Os         string
-}
-
-// VersionInfo describes this program. version is its own; when and from what it
-// was built is what the linker noted. It opens nothing.
-func VersionInfo(version string) VersionDocument {
-	v := VersionDocument{
+// VersionInfo describes this program; version is its own. It opens nothing:
+// what it was built from is what the linker noted, and when is when the program
+// file was written, if the linker does not know that either.
+func VersionInfo(version string) inspect.Version {
+	v := inspect.Version{
 		APIVersion: version, Version: version, GoVersion: runtime.Version(),
 		OsArch: runtime.GOOS + "/" + runtime.GOARCH, Os: runtime.GOOS,
 	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			v.GitCommit = s.Value
-		case "vcs.time":
-			if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
-				v.Built, v.BuiltTime = t.Unix(), t.Local().Format(time.ANSIC)
+	built := time.Time{}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.GitCommit = s.Value
+			case "vcs.time":
+				built, _ = time.Parse(time.RFC3339, s.Value)
 			}
 		}
+	}
+	if st, err := os.Stat("/proc/self/exe"); built.IsZero() && err == nil {
+		built = st.ModTime()
+	}
+	if !built.IsZero() {
+		v.Built, v.BuiltTime = built.Unix(), built.Local().Format(time.ANSIC)
 	}
 	return v
 }

@@ -102,7 +102,10 @@ func newHost(t *testing.T) *host {
 // the iptables programs make of themselves do not count.
 func machine() string {
 	var b strings.Builder
-	b.WriteString(run("ip", "-o", "link"))
+	for line := range strings.Lines(run("ip", "-br", "link")) {
+		name, _, _ := strings.Cut(line, " ")
+		b.WriteString(name + "\n")
+	}
 	for line := range strings.Lines(run("nft", "list", "tables")) {
 		if strings.HasPrefix(line, "table inet") {
 			b.WriteString(line)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -430,5 +431,50 @@ func TestSubnetInUseIsAvoided(t *testing.T) {
 	run("ip", "route", "add", "10.87.128.0/20", "via", "198.51.100.2")
 	if b := h.box(); b.res.Status.Endpoints[0].Gateway != "10.86.0.1" {
 		t.Errorf("status %+v", b.res.Status)
+	}
+}
+
+// A client that was sending before the port was published is heard afterwards.
+func TestOldUDPFlowsAreForgotten(t *testing.T) {
+	h := newHost(t)
+	h.box()
+	var c net.Conn
+	if err := h.outside.Do(func() (err error) { c, err = net.Dial("udp", "198.51.100.1:5353"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	none, err := net.ListenPacket("udp4", ":5353") // takes it and says nothing, so that a flow is tracked
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("?"))
+	none.ReadFrom(make([]byte, 1))
+	none.Close()
+	b := h.box(state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"})
+	serve(t, b.ns, "udp4", ":53")
+	c.Write([]byte("?"))
+	buf := make([]byte, 100)
+	c.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if n, err := c.Read(buf); err != nil || string(buf[:n]) != "198.51.100.2" {
+		t.Errorf("got %q, %v", buf[:n], err)
+	}
+}
+
+func TestFullBridge(t *testing.T) {
+	h := newHost(t)
+	h.box()
+	var script strings.Builder
+	for i := range 511 {
+		fmt.Fprintf(&script, "link add a%d master skiff0 type veth peer name b%d\nlink set b%d master skiff0\n", i, i, i)
+	}
+	file := t.TempDir() + "/batch"
+	if err := os.WriteFile(file, []byte(script.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("ip", "-batch", file)
+	before := machine()
+	_, err := h.start(state.Network{Mode: state.ModeBridge})
+	if !errors.Is(err, link.ErrBridgeFull) || machine() != before {
+		t.Errorf("got %v", err)
 	}
 }

@@ -44,12 +44,8 @@ func (m *Manager) attach(conn *link.Conn, name string) (*network, error) {
 	if nw.fw, err = m.applier(); err != nil {
 		return nil, err
 	}
-	dir := m.Roots.Network(name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the network's directory: %w", err)
-	}
 	for range 5 {
-		l, err := lock.Share(filepath.Join(dir, "lock"))
+		l, err := m.lockNetwork(name, lock.Share)
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +63,21 @@ func (m *Manager) attach(conn *link.Conn, name string) (*network, error) {
 		}
 	}
 	return nil, fmt.Errorf("cannot join network %q: it keeps being removed", name)
+}
+
+// lockNetwork takes the network's lock, whose directory goes away when the
+// network is taken down.
+func (m *Manager) lockNetwork(name string, how func(string) (*lock.Lock, error)) (l *lock.Lock, err error) {
+	dir := m.Roots.Network(name)
+	for range 5 {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the network's directory: %w", err)
+		}
+		if l, err = how(filepath.Join(dir, "lock")); !errors.Is(err, os.ErrNotExist) {
+			return l, err
+		}
+	}
+	return nil, err
 }
 
 // find reports whether the network is complete.
@@ -115,7 +126,7 @@ func (m *Manager) LoadNetwork(name string) (state.NetworkRecord, error) {
 
 // make makes the record and the bridge, under the network's lock.
 func (m *Manager) make(conn *link.Conn, nw *network, name string) (err error) {
-	l, err := lock.Take(filepath.Join(m.Roots.Network(name), "lock"))
+	l, err := m.lockNetwork(name, lock.Take)
 	if err != nil {
 		return err
 	}

@@ -149,23 +149,3 @@ func NetworkForDocker(r state.NetworkRecord, containers []Container) *DockerNetw
 	})
 	return doc
 }
-
-// VolumeDocument is the document of a volume; docker's and podman's keys agree.
-type VolumeDocument struct {
-	Name       string
-	Driver     string
-	Mountpoint string
-	CreatedAt  time.Time
-	Labels     map[string]string
-	Scope      string
-	Options    map[string]string
-	Anonymous  bool `json:",omitempty"`
-}
-
-// Volume gives a volume's document. mountpoint is where its content is.
-func Volume(v state.Volume, mountpoint string) *VolumeDocument {
-	return &VolumeDocument{
-		Name: v.Name, Driver: v.Driver, Mountpoint: mountpoint, CreatedAt: v.Created,
-		Labels: nonNil(v.Labels), Scope: "local", Options: nonNil(v.Options), Anonymous: v.Anonymous,
-	}
-}

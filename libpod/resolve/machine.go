@@ -69,7 +69,7 @@ func (b *builder) cpu() error {
 		return conflict("--cpus", "--cpu-period or --cpu-quota")
 	}
 	if r.NanoCPUs > 0 {
-		if n := b.in.Facts.CPUs(); n > 0 && r.NanoCPUs > int64(n)*1e9 || r.NanoCPUs < 1e7 {
+		if n := b.in.Host.CPUs(); n > 0 && r.NanoCPUs > int64(n)*1e9 || r.NanoCPUs < 1e7 {
 			return invalid("invalid number of CPUs %s: there are %d, so it can be from 0.01 to %d.00", strconv.FormatFloat(float64(r.NanoCPUs)/1e9, 'f', -1, 64), n, n)
 		}
 	}
@@ -83,7 +83,7 @@ func (b *builder) cpu() error {
 		r.CPUShares = 2 // the kernel's minimum
 	}
 	if s := r.CpusetCpus; s != "" {
-		if n := b.in.Facts.CPUs(); n > 0 && highest(s) >= n {
+		if n := b.in.Host.CPUs(); n > 0 && highest(s) >= n {
 			return invalid("cannot use the CPUs %q: there are only 0 to %d here", s, n-1)
 		}
 	}

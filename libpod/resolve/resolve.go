@@ -27,7 +27,7 @@ type Input struct {
 	ImageName string
 	// Defaults is what containers.conf says.
 	Defaults settings.Settings
-	Facts    Host
+	Host     Host
 	// Rootless says that the engine acts for an ordinary user.
 	Rootless bool
 	// CgroupManager and Runtime are the global options, empty where not given.
@@ -107,7 +107,7 @@ func (b *builder) host() error {
 	c.CgroupManager = firstOf(b.in.CgroupManager, conf.CgroupManager)
 	if c.CgroupManager == "" {
 		c.CgroupManager = "cgroupfs"
-		if b.in.Facts.Systemd() && b.in.Facts.Cgroup().V2() {
+		if b.in.Host.Systemd() && b.in.Host.Cgroup().V2() {
 			c.CgroupManager = "systemd"
 		}
 	}

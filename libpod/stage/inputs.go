@@ -171,6 +171,9 @@ func (s *starter) volume(m state.Mount) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := s.engine.Volumes.Attach(m.Source); err != nil {
+		return "", err
+	}
 	if !m.NoCopy {
 		if err := s.engine.Volumes.Fill(s.root, m.Target, m.Source); err != nil {
 			return "", err

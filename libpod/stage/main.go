@@ -53,6 +53,8 @@ func Main(args []string) int {
 		return report(engine.TakeDownLost(id))
 	case libpod.InternalRemove:
 		return report(engine.RemoveFiles(id))
+	case libpod.InternalRemoveVolume:
+		return report(engine.RemoveVolumeFiles(id))
 	}
 	return report(fmt.Errorf("cannot run the internal command %q", args[1]))
 }

@@ -20,7 +20,7 @@ import (
 
 	"skiff/rootfs/archive"
 	"skiff/rootfs/imagecall"
-	"skiff/tests/registry"
+	registry "skiff/tests/registry"
 )
 
 func TestSaveAndLoadOfEachFormat(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"skiff/rootfs/imagecall"
-	"skiff/tests/registry"
+	registry "skiff/tests/registry"
 )
 
 // big is an image of several layers that take a moment to unpack.

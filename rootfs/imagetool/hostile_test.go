@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"skiff/rootfs/imagecall"
-	"skiff/tests/registry"
+	registry "skiff/tests/registry"
 )
 
 func entry(kind byte, name, link string) registry.File {

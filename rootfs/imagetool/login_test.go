@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"skiff/rootfs/imagecall"
-	"skiff/tests/registry"
+	registry "skiff/tests/registry"
 )
 
 func yes() *bool { b := true; return &b }

@@ -23,6 +23,7 @@ func main() {
 	if store.Reexec() {
 		return
 	}
+	tellUser()
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "skiff image tool:", err)
 		os.Exit(125)

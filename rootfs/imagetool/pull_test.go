@@ -9,7 +9,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
-	"skiff/tests/registry"
+	registry "skiff/tests/registry"
 )
 
 func pullOf(refs ...string) imagecall.Request {

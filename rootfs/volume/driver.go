@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/rootfs/layer"
 	"skiff/state"
 )
 
@@ -113,7 +114,7 @@ func checkOptions(o map[string]string) error {
 // does nothing.
 //
 // Preconditions:
-//   - the mount that holds the volume's directory is private
+//   - the caller is in a mount namespace of its own
 func (v Volumes) Attach(name string) error {
 	vol, err := v.Load(name)
 	if err != nil {
@@ -124,6 +125,9 @@ func (v Volumes) Attach(name string) error {
 		return nil
 	}
 	target := v.Roots.VolumeData(name)
+	if err := layer.PrivateMountPoint(target); err != nil {
+		return err
+	}
 	const bind = unix.MS_BIND | unix.MS_REC
 	flags := m.Flags
 	if flags&unix.MS_BIND != 0 {

@@ -155,7 +155,7 @@ func moveIn(from, to string) (empty bool, err error) {
 		return false, err
 	}
 	for _, n := range names {
-		err := unix.Renameat2(int(f.Fd()), n, int(t.Fd()), n, unix.RENAME_NOREPLACE)
+		err := moveEntry(int(f.Fd()), int(t.Fd()), n)
 		if errors.Is(err, unix.EEXIST) {
 			err = safepath.RemoveAllAt(f, n)
 		}
@@ -175,4 +175,18 @@ func moveIn(from, to string) (empty bool, err error) {
 	}
 	full, err := hasEntries(to)
 	return !full, err
+}
+
+// moveEntry moves an entry unless there is one of that name.
+func moveEntry(from, to int, name string) error {
+	err := unix.Renameat2(from, name, to, name, unix.RENAME_NOREPLACE)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	// This file system cannot do it in one step.
+	var st unix.Stat_t
+	if unix.Fstatat(to, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		return unix.EEXIST
+	}
+	return unix.Renameat(from, name, to, name)
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"time"
@@ -68,13 +69,9 @@ func (v Volumes) Create(name string, opt Options) (err error) {
 	if err := os.MkdirAll(v.Roots.Volumes(), 0o700); err != nil {
 		return fmt.Errorf("cannot create volume %q: %w", name, err)
 	}
-	err = os.Mkdir(v.Roots.Volume(name), 0o711)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot create volume %q: %w", name, err)
-	}
-	// One that is there may be half made by a process that was killed: whoever
-	// has the lock and finds no record goes on with it.
-	l, err := lock.Take(v.Roots.VolumeLock(name))
+	// A directory that is there may be half made by a process that was killed:
+	// whoever has the lock and finds no record goes on with it.
+	l, err := v.reserve(name)
 	if err != nil {
 		return fmt.Errorf("cannot create volume %q: %w", name, err)
 	}
@@ -85,6 +82,21 @@ func (v Volumes) Create(name string, opt Options) (err error) {
 	return v.complete(name, opt)
 }
 
+// reserve makes the volume's directory where it is missing and takes its lock.
+func (v Volumes) reserve(name string) (*lock.Lock, error) {
+	for {
+		err := os.Mkdir(v.Roots.Volume(name), 0o711)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		l, err := lock.Take(v.Roots.VolumeLock(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed by its owner while we waited
+		}
+		return l, err
+	}
+}
+
 func (v Volumes) complete(name string, opt Options) (err error) {
 	defer func() {
 		if err != nil {
@@ -92,13 +104,7 @@ func (v Volumes) complete(name string, opt Options) (err error) {
 			err = fmt.Errorf("cannot create volume %q: %w", name, err)
 		}
 	}()
-	// A removal that was cut short may have left content.
-	for _, path := range []string{v.Roots.VolumeData(name), v.Roots.VolumeFill(name)} {
-		if err := safepath.RemoveAll(path); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(v.Roots.VolumeData(name), 0o755); err != nil {
+	if err := os.Mkdir(v.Roots.VolumeData(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := os.Chmod(v.Roots.VolumeData(name), 0o755); err != nil { // whatever the umask
@@ -224,15 +230,23 @@ func (v Volumes) Remove(name string, users func() ([]string, error)) error {
 	return v.remove(name)
 }
 
-// remove takes the content away before the record: where that takes other
-// rights than the caller has, the volume is still there.
+// remove takes the whole volume out of sight in one step before its content is
+// removed. Where that takes other rights than the caller has, it is put back.
 func (v Volumes) remove(name string) error {
-	for _, path := range []string{v.Roots.VolumeData(name), v.Roots.VolumeFill(name), v.Roots.VolumeFill(name) + ".tmp"} {
-		if err := safepath.RemoveAll(path); err != nil {
-			return fmt.Errorf("cannot remove volume %q: %w", name, err)
+	dir, trash := v.Roots.Volume(name), v.Roots.VolumeTrash(name)
+	err := safepath.RemoveAll(trash) // of a removal that was killed
+	if err == nil {
+		err = os.Rename(dir, trash)
+	}
+	if err == nil {
+		// The record is the last to go: what is put back is still a volume.
+		if err = safepath.RemoveAll(filepath.Join(trash, filepath.Base(v.Roots.VolumeData(name)))); err != nil {
+			err = errors.Join(err, os.Rename(trash, dir))
+		} else {
+			err = safepath.RemoveAll(trash)
 		}
 	}
-	if err := os.RemoveAll(v.Roots.Volume(name)); err != nil { // holds only files of ours now
+	if err != nil {
 		return fmt.Errorf("cannot remove volume %q: %w", name, err)
 	}
 	return nil
@@ -253,6 +267,15 @@ func (v Volumes) Sweep() error {
 		return err
 	}
 	var errs []error
+	trash, _ := filepath.Glob(v.Roots.VolumeTrash("*"))
+	for _, path := range trash {
+		l, err := lock.Try(filepath.Join(path, "lock"))
+		if err != nil {
+			continue // its remover is at work
+		}
+		errs = append(errs, safepath.RemoveAll(path))
+		l.Release()
+	}
 	for _, name := range names {
 		if jsonfile.Exists(v.Roots.VolumeRecord(name)) {
 			continue

@@ -49,6 +49,7 @@ type conn struct {
 
 func (m *monitor) addConn(fd int, r role) (*conn, error) {
 	c := &conn{m: m, fd: fd, role: r}
+	m.churn += 1 << 10
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, err
 	}
@@ -126,6 +127,7 @@ func (c *conn) receive() {
 		return
 	}
 	c.m.busy()
+	c.m.churn += 2 * n
 	c.in = append(c.in, c.m.chunk[:n]...)
 	c.handle()
 }
@@ -235,6 +237,7 @@ func (c *conn) send(frame []byte) {
 	}
 	if len(frame) > 0 {
 		c.out = append(c.out, frame...)
+		c.m.churn += len(frame)
 		c.rearm()
 	}
 }

@@ -77,6 +77,7 @@ type monitor struct {
 	killTimer    *timer
 	restartTimer *timer
 	trimTimer    *timer
+	churn        int // bytes allocated since memory was given back, roughly
 }
 
 // Main is the whole program.

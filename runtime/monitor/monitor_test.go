@@ -120,7 +120,7 @@ func TestALauncherThatDiesDoesNotStopTheContainer(t *testing.T) {
 }
 
 func TestAKilledMonitorReadsAsLost(t *testing.T) {
-	b := newBox(t, fake{Script: "sleep 60", Teardown: state.Teardown{Files: []string{"/nonexistent/x"}}})
+	b := newBox(t, fake{Script: "exec sleep 60", Teardown: state.Teardown{Files: []string{"/nonexistent/x"}}})
 	s := b.start()
 	st := s.Status()
 	defer unix.Kill(st.Pid, unix.SIGKILL)
@@ -288,7 +288,7 @@ func TestFailedStart(t *testing.T) {
 }
 
 func TestALogThatCannotBeOpenedFailsTheStart(t *testing.T) {
-	b := newBox(t, fake{Script: "sleep 60"})
+	b := newBox(t, fake{Script: "exec sleep 60"})
 	b.launch.Log.Path = "/nonexistent/log"
 	_, err := b.tryStart()
 	if err == nil || !strings.Contains(err.Error(), "cannot open the log") {
@@ -301,7 +301,7 @@ func TestALogThatCannotBeOpenedFailsTheStart(t *testing.T) {
 }
 
 func TestASecondMonitorIsRefused(t *testing.T) {
-	b := newBox(t, fake{Script: "sleep 60"})
+	b := newBox(t, fake{Script: "exec sleep 60"})
 	s := b.start()
 	_, err := b.tryStart()
 	if err == nil || !strings.Contains(err.Error(), "runs already") {

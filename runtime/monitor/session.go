@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"encoding/binary"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -177,8 +178,9 @@ func (s *session) resumeClients() {
 // finish reads the output to its end. No process of the session is left.
 func (s *session) finish() {
 	s.ended = true
+	deadline := time.Now().Add(drainWait)
 	for _, o := range s.outlets {
-		o.drain(drainWait)
+		o.drain(deadline)
 	}
 	if s.log != nil {
 		s.log.End()
@@ -191,7 +193,7 @@ func (s *session) finish() {
 func (s *session) release() {
 	s.ended = true
 	for _, o := range s.outlets {
-		o.drain(0)
+		o.take()
 	}
 	s.ended = false
 	if s.pty >= 0 {

@@ -194,6 +194,10 @@ func bigBuffer(size int) ([]byte, error) {
 	return b, nil
 }
 
+// churnMax is how much may have been allocated before collecting it pays: the
+// collector's own structures cost some 200 KiB once it has run.
+const churnMax = 512 << 10
+
 // trim gives back the memory that only a busy container needs.
 func (m *monitor) trim() {
 	m.trimTimer = nil
@@ -201,5 +205,8 @@ func (m *monitor) trim() {
 	if m.log != nil {
 		m.log.Trim()
 	}
-	debug.FreeOSMemory()
+	if m.churn > churnMax {
+		m.churn = 0
+		debug.FreeOSMemory()
+	}
 }

@@ -116,6 +116,18 @@ func (st *stage) receive() {
 	}
 }
 
+// catchUp takes the frames that have arrived: a process that a stage reported
+// may be reaped before the loop comes to the report.
+func (st *stage) catchUp() {
+	for st.sock >= 0 {
+		p := []unix.PollFd{{Fd: int32(st.sock), Events: unix.POLLIN}}
+		if n, err := unix.Poll(p, 0); n < 1 || err != nil {
+			return
+		}
+		st.receive()
+	}
+}
+
 // hangUp closes the connection: the stage takes this as the order to undo what
 // it did.
 func (st *stage) hangUp() {
@@ -129,6 +141,9 @@ func (st *stage) hangUp() {
 // exited is called when the stage was reaped.
 func (st *stage) exited(ws unix.WaitStatus) {
 	delete(st.m.stages, st.pid)
+	if st.sock >= 0 {
+		unix.SetNonblock(st.sock, true) // also if somebody else holds the other end
+	}
 	for st.sock >= 0 {
 		st.receive()
 	}

@@ -16,7 +16,7 @@ const (
 	hungUpRetry = 200 * time.Millisecond
 	// drainWait bounds the wait for output after the last process of a container
 	// is gone: only a descriptor that was passed out of it can hold a pipe open.
-	drainWait = 500 // milliseconds
+	drainWait = 500 * time.Millisecond
 )
 
 // outlet is the reading end of a process's stdout or stderr, or its terminal.
@@ -81,10 +81,9 @@ func (o *outlet) rearm() {
 	o.s.throttle()
 }
 
-// read takes one chunk from the outlet. more says that there may be more to
-// read at once, open that the other end is not closed. At the end of a pipe
-// the outlet is closed.
-func (o *outlet) read() (more, open bool) {
+// read takes one chunk from the outlet and gives its size. open says that the
+// other end is not closed. At the end of a pipe the outlet is closed.
+func (o *outlet) read() (n int, open bool) {
 	buf := o.m().chunk
 	for {
 		n, err := unix.Read(o.fd, buf[frameHeader:])
@@ -92,15 +91,15 @@ func (o *outlet) read() (more, open bool) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.EAGAIN):
-			return false, true
+			return 0, true
 		case err == nil && n > 0:
 			o.s.emit(o.kind, buf[:frameHeader+n])
-			return true, true
+			return n, true
 		case o.tty && errors.Is(err, unix.EIO):
-			return false, false // nobody has the terminal open now
+			return 0, false // nobody has the terminal open now
 		}
 		o.close()
-		return false, false
+		return 0, false
 	}
 }
 
@@ -116,21 +115,37 @@ func (o *outlet) close() {
 	o.fd = -1
 }
 
-// drain reads what a session's processes wrote before they ended, waiting at
-// most wait milliseconds for the end.
-func (o *outlet) drain(wait int) {
+// drain reads what a session's processes wrote before they ended, until the
+// stream ends or the deadline has passed.
+func (o *outlet) drain(deadline time.Time) {
 	for o.fd >= 0 {
-		more, open := o.read()
-		if more {
-			continue
-		}
-		if !open {
+		n, open := o.read()
+		wait := time.Until(deadline)
+		if !open || wait <= 0 {
 			return
 		}
-		p := []unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(p, wait); n == 0 || err != nil && !errors.Is(err, unix.EINTR) {
+		if n == 0 {
+			p := []unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLIN}}
+			unix.Poll(p, int(wait/time.Millisecond)+1)
+		}
+	}
+}
+
+// take reads what is there now, and not what others go on to write.
+func (o *outlet) take() {
+	if o.fd < 0 {
+		return
+	}
+	there, err := unix.IoctlGetInt(o.fd, unix.TIOCINQ)
+	if err != nil {
+		return
+	}
+	for there >= 0 && o.fd >= 0 {
+		n, open := o.read()
+		if n == 0 || !open {
 			return
 		}
+		there -= n
 	}
 }
 

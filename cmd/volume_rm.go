@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+	"skiff/state"
+)
+
+func newVolumeRm(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "volume rm",
+		Usage:     "Remove volumes",
+		ArgsUsage: "VOLUME [VOLUME...]",
+		Description: `Removes volumes with their content. One that a container mounts, whether it runs
+or not, is not removed.
+Exit status 1: one of them does not exist; 2: one of them is used.
+
+Examples:
+skiff volume rm web-data
+skiff volume rm --all`,
+		Flags: []cli.Flag{
+			toggle("Remove all volumes", "all", "a"),
+			toggle("Do not complain about volumes that do not exist", "force", "f"),
+		},
+		Action: func(c *cli.Context) error { return removeVolumes(app, c) },
+	}
+}
+
+func removeVolumes(app *App, c *cli.Context) error {
+	names := c.Args().Slice()
+	switch {
+	case c.Bool("all") && len(names) > 0:
+		return usagef("--all and volumes cannot be used together")
+	case !c.Bool("all") && len(names) == 0:
+		return usagef("you must provide at least one volume name")
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if c.Bool("all") {
+		vols, err := e.VolumeList(nil)
+		errs = append(errs, err)
+		for _, v := range vols {
+			names = append(names, v.Name)
+		}
+	}
+	for _, name := range names {
+		err := e.RemoveVolume(c.Context, name)
+		switch {
+		case err == nil:
+			fmt.Fprintln(app.Out, name)
+		case c.Bool("force") && errors.Is(err, state.ErrNotFound):
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return removeStatus(errors.Join(errs...))
+}
+
+func newVolumePrune(app *App) *cli.Command {
+	return &cli.Command{
+		Name:  "volume prune",
+		Usage: "Remove unused volumes",
+		Description: `Removes the anonymous volumes that no container mounts, and prints their names.
+With --all it removes those with a name as well.
+
+Examples:
+skiff volume prune -f
+skiff volume prune -af --filter label=scratch`,
+		Flags: []cli.Flag{
+			toggle("Remove volumes with a name as well", "all", "a"),
+			list("Remove only volumes that match, such as label=app", "filter"),
+			toggle("Do not ask", "force", "f"),
+		},
+		Action: func(c *cli.Context) error { return pruneVolumes(app, c) },
+	}
+}
+
+func pruneVolumes(app *App, c *cli.Context) error {
+	if err := exactly(c, 0); err != nil {
+		return err
+	}
+	filters, err := libpod.ParseFilters("volume", c.StringSlice("filter"))
+	if err != nil {
+		return err
+	}
+	what := "anonymous volumes"
+	if c.Bool("all") {
+		what = "volumes"
+	}
+	if !c.Bool("force") && !confirm(app, "This will remove all "+what+" not used by at least one container.") {
+		return nil
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	removed, err := e.PruneVolumes(c.Context, c.Bool("all"), filters)
+	if app.Docker && len(removed) > 0 {
+		fmt.Fprintln(app.Out, "Deleted Volumes:")
+	}
+	for _, name := range removed {
+		fmt.Fprintln(app.Out, name)
+	}
+	return err
+}
