@@ -16,7 +16,7 @@ import (
 	"skiff/rootfs/store"
 	"skiff/state"
 	"skiff/state/dirs"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 // asTool makes the test program be the image tool.

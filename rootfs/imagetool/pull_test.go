@@ -11,7 +11,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 func pullOf(refs ...string) imagecall.Request {
