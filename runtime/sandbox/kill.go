@@ -17,7 +17,8 @@ const endTimeout = 10 * time.Second
 // process that is the caller's child is reaped.
 func (s *Sandbox) end() error {
 	if s.runs() == nil {
-		if err := s.container.Signal(unix.SIGKILL); err != nil && !errors.Is(err, libcontainer.ErrNotRunning) {
+		err := s.signal(unix.SIGKILL)
+		if err != nil && !errors.Is(err, libcontainer.ErrNotRunning) && !errors.Is(err, ErrNotRunning) {
 			return err
 		}
 		if err := s.gone(); err != nil {
@@ -62,7 +63,7 @@ func (s *Sandbox) gone() error {
 func (s *Sandbox) killRest() error {
 	deadline := time.Now().Add(endTimeout)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		pids, err := s.container.Processes()
+		pids, err := s.members()
 		if err != nil || len(pids) == 0 {
 			return nil // no cgroup, no processes
 		}
@@ -84,7 +85,7 @@ func (s *Sandbox) killMember(pid int) {
 		return
 	}
 	defer unix.Close(fd)
-	pids, err := s.container.Processes()
+	pids, err := s.members()
 	if err != nil {
 		return
 	}
