@@ -19,7 +19,8 @@ const endTimeout = 10 * time.Second
 // process that is the caller's child is reaped.
 func (s *Sandbox) end() error {
 	if s.runs() == nil {
-		if err := s.kill(); err != nil && !errors.Is(err, libcontainer.ErrNotRunning) {
+		err := s.kill()
+		if err != nil && !errors.Is(err, libcontainer.ErrNotRunning) && !errors.Is(err, ErrNotRunning) {
 			return err
 		}
 		if err := s.gone(); err != nil {
@@ -33,7 +34,7 @@ func (s *Sandbox) end() error {
 // first process: whoever else is in the cgroup is none of its.
 func (s *Sandbox) kill() error {
 	if len(s.Cgroups()) > 0 {
-		return s.container.Signal(unix.SIGKILL)
+		return s.signal(unix.SIGKILL)
 	}
 	err := process.Signal(s.pid, s.start, unix.SIGKILL)
 	if errors.Is(err, process.ErrGone) {
@@ -80,7 +81,7 @@ func (s *Sandbox) killRest() error {
 	}
 	deadline := time.Now().Add(endTimeout)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		pids, err := s.container.Processes()
+		pids, err := s.members()
 		if err != nil || len(pids) == 0 {
 			return nil // no cgroup, no processes
 		}
@@ -102,7 +103,7 @@ func (s *Sandbox) killMember(pid int) {
 		return
 	}
 	defer unix.Close(fd)
-	pids, err := s.container.Processes()
+	pids, err := s.members()
 	if err != nil {
 		return
 	}

@@ -62,6 +62,8 @@ func newBox(t *testing.T, args ...string) *box {
 		b.cfg.CgroupManager, b.cfg.CgroupParent = "systemd", ""
 	}
 	b.opts = sandbox.Options{ID: id, StateRoot: filepath.Join(root, "s"), SystemdCgroup: systemd}
+	// The whole suite can be run with another runtime.
+	b.opts.Runtime = os.Getenv("SKIFF_TEST_RUNTIME")
 	makeRootfs(t, b.in.Rootfs)
 	t.Cleanup(func() {
 		if left := cgroupDirs(t, id); len(left) > 0 {

@@ -47,7 +47,8 @@ func TestProgramThatCannotStart(t *testing.T) {
 		{"/etc", sandbox.ErrNotExecutable, `exec: "/etc": is a directory`},
 	} {
 		_, err := newBox(t, c.program).create()
-		if !errors.Is(err, c.kind) || err.Error() != c.text {
+		// Other runtimes say it in their own words.
+		if !errors.Is(err, c.kind) || err.Error() != c.text && os.Getenv("SKIFF_TEST_RUNTIME") == "" {
 			t.Errorf("%s: got %v, want %s", c.program, err, c.text)
 		}
 	}

@@ -39,6 +39,13 @@ func (s *Sandbox) Stats() (Stats, error) {
 
 // counters are the cgroups' own.
 func (s *Sandbox) counters() (*cgroups.Stats, error) {
+	if s.foreign != nil {
+		m, err := s.foreign.manager()
+		if err != nil {
+			return nil, err
+		}
+		return m.GetStats()
+	}
 	st, err := s.container.Stats()
 	if err != nil {
 		return nil, err
