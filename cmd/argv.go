@@ -126,25 +126,24 @@ func (w *words) add(f cli.Flag, typed, val string) error {
 	if err != nil {
 		return usagef("invalid argument %q for %q flag: want %s", val, typed, typeName(f))
 	}
-	first, _ := names(f)
-	w.options = append(w.options, "--"+first+"="+val)
+	name, _ := names(f)
+	w.options = append(w.options, "--"+name+"="+val)
 	return nil
 }
 
 func findFlag(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
-		first, aliases := names(f)
-		if first == name || slices.Contains(aliases, name) {
+		first, more := names(f)
+		if first == name || slices.Contains(more, name) {
 			return f
 		}
 	}
 	return nil
 }
 
-// names is what Flag.Names says. That runs a regular expression over each name
-// at each call, which for the hundred options of run is half the time between a
-// program's start and its action.
-func names(f cli.Flag) (first string, aliases []string) {
+// names are a flag's name and aliases. Flag.Names gives the same, but by way of
+// regular expressions, which at a hundred flags costs milliseconds.
+func names(f cli.Flag) (string, []string) {
 	switch f := f.(type) {
 	case *cli.BoolFlag:
 		return f.Name, f.Aliases
@@ -154,24 +153,14 @@ func names(f cli.Flag) (first string, aliases []string) {
 		return f.Name, f.Aliases
 	case *cli.IntFlag:
 		return f.Name, f.Aliases
-	case *cli.Int64Flag:
-		return f.Name, f.Aliases
-	case *cli.UintFlag:
-		return f.Name, f.Aliases
-	case *cli.Uint64Flag:
-		return f.Name, f.Aliases
-	case *cli.Float64Flag:
-		return f.Name, f.Aliases
-	case *cli.DurationFlag:
-		return f.Name, f.Aliases
 	}
 	all := f.Names()
 	return all[0], all[1:]
 }
 
-// needed leaves out the flags that were not given and whose absence reads as
-// their type's zero value anyway, so that urfave/cli does not set them up.
-func needed(flags []cli.Flag, w words) []cli.Flag {
+// used are the flags that were given or that have a default: the others read as
+// zero without urfave/cli looking at each of them again and again.
+func (w words) used(flags []cli.Flag) []cli.Flag {
 	var out []cli.Flag
 	for _, f := range flags {
 		name, _ := names(f)
