@@ -66,6 +66,12 @@ func commands() []command {
 		{name: "tag", aliases: []string{"image tag"}, new: newTag},
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
+		{name: "network exists", new: newNetworkExists},
+		{name: "network inspect", new: newNetworkInspect},
+		{name: "network ls", aliases: []string{"network list"}, new: newNetworkList},
+		{name: "network prune", new: newNetworkPrune},
+		{name: "network reload", new: newNetworkReload},
+		{name: "network rm", aliases: []string{"network remove"}, new: newNetworkRm},
 		// Volumes.
 		{name: "volume create", new: newVolumeCreate},
 		{name: "volume exists", new: newVolumeExists},

@@ -20,7 +20,7 @@ import (
 
 	"skiff/rootfs/archive"
 	"skiff/rootfs/imagecall"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 func TestSaveAndLoadOfEachFormat(t *testing.T) {

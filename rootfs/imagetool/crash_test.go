@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"skiff/rootfs/imagecall"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 // big is an image of several layers that take a moment to unpack.

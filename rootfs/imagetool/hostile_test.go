@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"skiff/rootfs/imagecall"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 func entry(kind byte, name, link string) registry.File {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"skiff/rootfs/imagecall"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 func yes() *bool { b := true; return &b }

@@ -10,7 +10,7 @@ import (
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
 	"skiff/state"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 // loaded puts an image into the store under these names.

@@ -12,7 +12,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/state/dirs"
-	registry "skiff/tests/fixture"
+	registry "skiff/tests/registry"
 )
 
 // Ids of the host in the tests' user namespace: root there is an ordinary user

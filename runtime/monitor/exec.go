@@ -13,6 +13,9 @@ type execution struct {
 	s      *session
 	client *conn // nil for a detached one
 	status state.Status
+	begun  bool // the stage has ended and the client knows
+	// early is the end of a program that was reaped before its stage.
+	early *unix.WaitStatus
 }
 
 // exec runs a further program in the container.
@@ -104,17 +107,25 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 		}
 	}
 	x.s.listen()
+	x.begun = true
 	if e.Detach {
 		x.client.last(wire.KindStarted, &x.status)
-		return
+	} else {
+		x.client.sendJSON(wire.KindStarted, &x.status)
+		x.s.resumeClients()
 	}
-	x.client.sendJSON(wire.KindStarted, &x.status)
-	x.s.resumeClients()
+	if x.early != nil {
+		x.ended(*x.early)
+	}
 }
 
 // ended is called when the program was reaped.
 func (x *execution) ended(ws unix.WaitStatus) {
 	delete(x.m.execs, x.status.Pid)
+	if !x.begun {
+		x.early = &ws
+		return
+	}
 	x.s.release()
 	x.status.Phase = state.Exited
 	x.status.ExitCode = exitCode(ws)

@@ -31,9 +31,19 @@ func (m *monitor) reap() {
 		}
 		ended = append(ended, child{pid, ws})
 	}
+	for _, st := range m.stages {
+		st.catchUp()
+	}
+	// A first process that ended at once may be reaped together with its start
+	// stage or, because it becomes ours a moment before the stage itself ends,
+	// even ahead of it.
+	for _, c := range ended {
+		if c.pid == m.pid && m.doing == starting {
+			m.pending = &c.ws
+		}
+	}
 	for _, c := range ended {
 		if st := m.stages[c.pid]; st != nil {
-			m.notePending(st, ended)
 			st.exited(c.ws)
 		}
 	}
@@ -45,20 +55,6 @@ func (m *monitor) reap() {
 	for _, c := range ended {
 		if c.pid == m.pid && m.doing == running {
 			m.ended(c.ws)
-		}
-	}
-}
-
-// notePending remembers the end of the first process where it was reaped
-// together with its start stage.
-func (m *monitor) notePending(st *stage, ended []child) {
-	if m.doing != starting || st.s != m.main {
-		return
-	}
-	for _, c := range ended {
-		if m.pid != 0 && c.pid == m.pid {
-			ws := c.ws
-			m.pending = &ws
 		}
 	}
 }

@@ -116,6 +116,18 @@ func (st *stage) receive() {
 	}
 }
 
+// catchUp takes the frames that have arrived: a process that a stage reported
+// may be reaped before the loop comes to the report.
+func (st *stage) catchUp() {
+	for st.sock >= 0 {
+		p := []unix.PollFd{{Fd: int32(st.sock), Events: unix.POLLIN}}
+		if n, err := unix.Poll(p, 0); n < 1 || err != nil {
+			return
+		}
+		st.receive()
+	}
+}
+
 // hangUp closes the connection: the stage takes this as the order to undo what
 // it did.
 func (st *stage) hangUp() {

@@ -214,7 +214,10 @@ func (s *Sandbox) Cgroups() []string {
 	}
 	var out []string
 	for _, dir := range st.CgroupPaths {
-		if _, err := os.Stat(dir); dir != "" && err == nil {
+		if !strings.Contains(filepath.Base(dir), s.id) {
+			continue // not made for it: it runs in the caller's cgroup, with others
+		}
+		if _, err := os.Stat(dir); err == nil {
 			out = append(out, dir)
 		}
 	}

@@ -257,10 +257,10 @@ func (b *bench) pull(string) error {
 		return err
 	}
 	defer r.Stop()
-	if err := r.Push(archive, "library/httpd", "latest"); err != nil {
+	if err := r.PushArchive(archive, "library/httpd", "latest"); err != nil {
 		return err
 	}
-	image := r.Addr + "/library/httpd:latest"
+	image := r.Host + "/library/httpd:latest"
 	if _, err := exec.LookPath("skopeo"); err != nil {
 		b.row("pull: skopeo", "-", "-", "-", "no skopeo", true)
 		return nil

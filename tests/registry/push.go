@@ -23,8 +23,8 @@ type manifest struct {
 	Manifests []descriptor `json:"manifests"`
 }
 
-// Push puts the image of an OCI archive into the registry as name:tag.
-func (r *Registry) Push(archive, name, tag string) error {
+// PushArchive puts the image of an OCI archive into the registry as name:tag.
+func (s *Server) PushArchive(archive, name, tag string) error {
 	files, err := readTar(archive)
 	if err != nil {
 		return fmt.Errorf("cannot push %s: %w", archive, err)
@@ -38,20 +38,19 @@ func (r *Registry) Push(archive, name, tag string) error {
 		return fmt.Errorf("cannot push %s: %w", archive, err)
 	}
 	for _, d := range append([]descriptor{m.Config}, m.Layers...) {
-		if err := r.upload(name, d.Digest, files[blob(d.Digest)]); err != nil {
+		if err := s.upload(name, d.Digest, files[blob(d.Digest)]); err != nil {
 			return fmt.Errorf("cannot push %s: %w", archive, err)
 		}
 	}
-	return r.PutManifest(name, tag, top.MediaType, files[blob(top.Digest)])
+	return s.putManifest(name, tag, top.MediaType, files[blob(top.Digest)])
 }
 
-// PutManifest puts any manifest or index; its blobs must be there.
-func (r *Registry) PutManifest(name, tag, mediaType string, data []byte) error {
-	return r.want(http.StatusCreated, http.MethodPut, "/v2/"+name+"/manifests/"+tag, mediaType, data)
+func (s *Server) putManifest(name, tag, mediaType string, data []byte) error {
+	return s.want(http.StatusCreated, http.MethodPut, "/v2/"+name+"/manifests/"+tag, mediaType, data)
 }
 
-func (r *Registry) upload(name, digest string, data []byte) error {
-	resp, err := r.do(http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", nil)
+func (s *Server) upload(name, digest string, data []byte) error {
+	resp, err := s.do(http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", nil)
 	if err != nil {
 		return err
 	}
@@ -65,11 +64,11 @@ func (r *Registry) upload(name, digest string, data []byte) error {
 	}
 	q := at.Query()
 	q.Set("digest", digest)
-	return r.want(http.StatusCreated, http.MethodPut, at.Path+"?"+q.Encode(), "application/octet-stream", data)
+	return s.want(http.StatusCreated, http.MethodPut, at.Path+"?"+q.Encode(), "application/octet-stream", data)
 }
 
-func (r *Registry) want(status int, method, path, contentType string, data []byte) error {
-	resp, err := r.do(method, path, contentType, data)
+func (s *Server) want(status int, method, path, contentType string, data []byte) error {
+	resp, err := s.do(method, path, contentType, data)
 	if err != nil {
 		return err
 	}
@@ -81,18 +80,18 @@ func (r *Registry) want(status int, method, path, contentType string, data []byt
 	return nil
 }
 
-func (r *Registry) do(method, path, contentType string, data []byte) (*http.Response, error) {
-	req, err := http.NewRequest(method, r.URL()+path, bytes.NewReader(data))
+func (s *Server) do(method, path, contentType string, data []byte) (*http.Response, error) {
+	req, err := http.NewRequest(method, s.url(path), bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if r.options.User != "" {
-		req.SetBasicAuth(r.options.User, r.options.Password)
+	if s.o.User != "" {
+		req.SetBasicAuth(s.o.User, s.o.Password)
 	}
-	return r.client.Do(req)
+	return s.client.Do(req)
 }
 
 func blob(digest string) string { return "blobs/" + strings.Replace(digest, ":", "/", 1) }

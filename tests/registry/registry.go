@@ -23,82 +23,104 @@ import (
 
 // Options say what kind of registry it is; the zero value is plain and open.
 type Options struct {
-	// TLS serves https with a certificate of the test's own, see Registry.CA.
+	// TLS serves https with a certificate of the test's own, see Server.CertDir.
 	TLS bool
 	// User and Password are asked for where User is not empty.
 	User, Password string
 }
 
-// Registry is a running registry.
-type Registry struct {
-	// Addr is host:port.
-	Addr string
-	// CA is a PEM file to trust, where Options.TLS is set.
-	CA string
+// Server is a running registry.
+type Server struct {
+	// Host is its address and port.
+	Host string
+	// CertDir holds ca.crt, in the form of certs.d; empty without TLS.
+	CertDir string
+	// Blobs is the directory with the registry's content.
+	Blobs string
 
-	options Options
-	client  *http.Client
-	cmd     *exec.Cmd
-	log     *bytes.Buffer
-	ended   chan struct{}
+	o      Options
+	client *http.Client
+	conf   string
+	cmd    *exec.Cmd
+	log    *bytes.Buffer
+	ended  chan struct{}
 }
 
 // Start runs a registry for as long as the test, in a directory of the test's.
-func Start(t testing.TB, o Options) *Registry {
+func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("docker-registry"); err != nil {
 		t.Skip("docker-registry is not installed")
 	}
-	r, err := Serve(t.TempDir(), o)
+	s, err := Serve(t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Stop)
-	return r
+	t.Cleanup(s.Stop)
+	return s
 }
 
 // Serve runs a registry that keeps its data below dir, until Stop. It ends with
 // the calling process at the latest.
-func Serve(dir string, o Options) (*Registry, error) {
+func Serve(dir string, o Options) (*Server, error) {
 	var err error
 	for range 3 { // another program may take the port between choice and use
-		var r *Registry
-		if r, err = serve(dir, o); err == nil {
-			return r, nil
+		var s *Server
+		if s, err = serve(dir, o); err == nil {
+			return s, nil
 		}
 	}
 	return nil, err
 }
 
-func serve(dir string, o Options) (*Registry, error) {
+func serve(dir string, o Options) (*Server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{
-		Addr: net.JoinHostPort("127.0.0.1", port), options: o, client: &http.Client{Transport: direct{}},
-		log: new(bytes.Buffer), ended: make(chan struct{}),
+	s := &Server{
+		Host: net.JoinHostPort("127.0.0.1", port), Blobs: filepath.Join(dir, "blobs"), o: o,
+		client: &http.Client{Transport: direct{}},
 	}
-	config, err := r.config(dir)
+	config, err := s.config(dir)
 	if err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command("docker-registry", "serve", config)
-	r.cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := r.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start docker-registry: %w", err)
+	s.conf = config
+	if err := s.run(); err != nil {
+		return nil, err
 	}
+	return s, nil
+}
+
+// run starts the program and returns when it answers.
+func (s *Server) run() error {
+	s.log, s.ended = new(bytes.Buffer), make(chan struct{})
+	s.cmd = exec.Command("docker-registry", "serve", s.conf)
+	s.cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start docker-registry: %w", err)
+	}
+	cmd, ended := s.cmd, s.ended
 	go func() {
-		r.cmd.Wait()
-		close(r.ended)
+		cmd.Wait()
+		close(ended)
 	}()
-	if err := r.await(); err != nil {
-		r.Stop()
-		return nil, fmt.Errorf("%w\n%s", err, r.log.String())
+	if err := s.await(); err != nil {
+		s.Stop()
+		return fmt.Errorf("%w\n%s", err, s.log.String())
 	}
-	return r, nil
+	return nil
+}
+
+// Run starts the registry again after Stop, with the same address and content.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func freePort() (string, error) {
@@ -112,26 +134,26 @@ func freePort() (string, error) {
 }
 
 // config writes the registry's configuration and what it names.
-func (r *Registry) config(dir string) (string, error) {
+func (s *Server) config(dir string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 0.1\nlog: {level: warn, accesslog: {disabled: true}}\n")
-	fmt.Fprintf(&b, "storage:\n  filesystem: {rootdirectory: %q}\n  delete: {enabled: true}\n", filepath.Join(dir, "data"))
-	fmt.Fprintf(&b, "http:\n  addr: %q\n  secret: tests\n", r.Addr)
-	if r.options.TLS {
+	fmt.Fprintf(&b, "storage:\n  filesystem: {rootdirectory: %q}\n  delete: {enabled: true}\n", s.Blobs)
+	fmt.Fprintf(&b, "http:\n  addr: %q\n  secret: tests\n", s.Host)
+	if s.o.TLS {
 		cert, key, err := certificate(dir)
 		if err != nil {
 			return "", err
 		}
-		r.CA = cert
+		s.CertDir = filepath.Dir(cert)
 		fmt.Fprintf(&b, "  tls: {certificate: %q, key: %q}\n", cert, key)
 		config, err := trusting(cert)
 		if err != nil {
 			return "", err
 		}
-		r.client.Transport = direct{tls: config}
+		s.client.Transport = direct{tls: config}
 	}
-	if r.options.User != "" {
-		users, err := exec.Command("htpasswd", "-Bbn", r.options.User, r.options.Password).Output()
+	if s.o.User != "" {
+		users, err := exec.Command("htpasswd", "-Bbn", s.o.User, s.o.Password).Output()
 		if err != nil {
 			return "", fmt.Errorf("cannot make a password file with htpasswd: %w", err)
 		}
@@ -146,17 +168,17 @@ func (r *Registry) config(dir string) (string, error) {
 }
 
 // await returns when the registry answers.
-func (r *Registry) await() error {
+func (s *Server) await() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for {
-		resp, err := r.do(http.MethodGet, "/v2/", "", nil)
+		resp, err := s.do(http.MethodGet, "/v2/", "", nil)
 		if err == nil {
 			resp.Body.Close()
 			return nil
 		}
 		select {
-		case <-r.ended:
+		case <-s.ended:
 			return errors.New("docker-registry ended at once")
 		case <-ctx.Done():
 			return fmt.Errorf("docker-registry does not answer: %w", err)
@@ -166,15 +188,14 @@ func (r *Registry) await() error {
 }
 
 // Stop ends the registry.
-func (r *Registry) Stop() {
-	r.cmd.Process.Kill() // by handle: the runtime holds a pidfd
-	<-r.ended
+func (s *Server) Stop() {
+	s.cmd.Process.Kill() // by handle: the runtime holds a pidfd
+	<-s.ended
 }
 
-// URL is the registry's address for HTTP clients.
-func (r *Registry) URL() string {
-	if r.options.TLS {
-		return "https://" + r.Addr
+func (s *Server) url(path string) string {
+	if s.o.TLS {
+		return "https://" + s.Host + path
 	}
-	return "http://" + r.Addr
+	return "http://" + s.Host + path
 }

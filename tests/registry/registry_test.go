@@ -23,7 +23,7 @@ func TestServe(t *testing.T) {
 	for name, o := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := Start(t, o)
-			if err := r.Push(archive, "library/busybox", "1"); err != nil {
+			if err := r.PushArchive(archive, "library/busybox", "1"); err != nil {
 				t.Fatal(err)
 			}
 			resp, err := r.do(http.MethodGet, "/v2/library/busybox/tags/list", "", nil)
@@ -38,8 +38,8 @@ func TestServe(t *testing.T) {
 			if o.User == "" {
 				return
 			}
-			r.options.User = ""
-			if err := r.Push(archive, "library/busybox", "2"); err == nil {
+			r.o.User = ""
+			if err := r.PushArchive(archive, "library/busybox", "2"); err == nil {
 				t.Error("a push without password succeeded")
 			}
 		})

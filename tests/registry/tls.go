@@ -41,7 +41,10 @@ func certificate(dir string) (cert, key string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	cert, key = filepath.Join(dir, "ca.crt"), filepath.Join(dir, "tls.key")
+	if err := os.MkdirAll(filepath.Join(dir, "certs"), 0o755); err != nil {
+		return "", "", err
+	}
+	cert, key = filepath.Join(dir, "certs/ca.crt"), filepath.Join(dir, "tls.key")
 	err = errors.Join(
 		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644),
 		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"skiff/tests/images"
 	"skiff/tests/registry"
@@ -27,14 +28,15 @@ import (
 //	load busybox httpd         loads test images from their archives
 //	archive busybox NAME       sets $NAME to the path of the image's archive
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
-//	                           $CA, $RUSER, $RPASS; it is docker.io's mirror if plain
+//	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
+//	sigkill PID                kills one process
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"leaks": cmdLeaks,
+		"sigkill": cmdSigkill, "leaks": cmdLeaks,
 	}
 }
 
@@ -177,15 +179,15 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(r.Stop)
 	for _, name := range []string{"busybox", "httpd"} {
-		ts.Check(r.Push(archiveOf(ts, name), "library/"+name, "latest"))
+		ts.Check(r.PushArchive(archiveOf(ts, name), "library/"+name, "latest"))
 	}
-	ts.Setenv("REGISTRY", r.Addr)
-	ts.Setenv("CA", r.CA)
+	ts.Setenv("REGISTRY", r.Host)
+	ts.Setenv("CERTS", r.CertDir)
 	ts.Setenv("RUSER", o.User)
 	ts.Setenv("RPASS", o.Password)
-	ts.Setenv("RDATA", filepath.Join(dir, "data/docker/registry/v2"))
+	ts.Setenv("RDATA", filepath.Join(r.Blobs, "docker/registry/v2"))
 	if !o.TLS && o.User == "" {
-		conf := strings.Replace(mirror, "ADDR", r.Addr, 1)
+		conf := strings.Replace(mirror, "ADDR", r.Host, 1)
 		ts.Check(os.WriteFile(ts.Getenv("CONTAINERS_REGISTRIES_CONF"), []byte(conf), 0o644))
 	}
 }
@@ -203,4 +205,18 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s does not answer: %v", args[0], err)
 		}
 	}
+}
+
+func cmdSigkill(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: sigkill PID")
+	}
+	pid, err := strconv.Atoi(args[0])
+	if err != nil || pid <= 1 {
+		ts.Fatalf("not a process: %q", args[0]) // 0 and -1 would be the test itself
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	ts.Check(err)
+	defer unix.Close(fd)
+	ts.Check(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
 }

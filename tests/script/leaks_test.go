@@ -151,11 +151,16 @@ func (p process) kill() { unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) }
 
 func (p process) close() { unix.Close(p.fd) }
 
-// processes finds those that run a program below the directory, name it on their
-// command line, or live in a mount namespace made from it. It does not list
-// those of the test itself.
+// processes finds those of a script: they run a program from below its
+// directory, or skiff with its roots, or live in a mount namespace of their own
+// that has an overlay made from it. A process in this namespace is never taken
+// for a container's, whatever is mounted here.
 func processes(top string) []process {
 	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	here, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
 		return nil
 	}
@@ -165,28 +170,48 @@ func processes(top string) []process {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		dir := "/proc/" + e.Name()
-		exe, _ := os.Readlink(dir + "/exe")
-		cmdline, _ := os.ReadFile(dir + "/cmdline")
-		mounts, _ := os.ReadFile(dir + "/mountinfo")
-		if !strings.Contains(exe, top) && !strings.Contains(string(cmdline), top+"/data") && !strings.Contains(overlays(string(mounts)), top+"/data") {
-			continue
-		}
 		fd, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
 			continue
 		}
-		shown := strings.ReplaceAll(string(cmdline), "\x00", " ")
-		found = append(found, process{pid: pid, fd: fd, shown: exe + ": " + strings.TrimSpace(shown)})
+		// Looked at after the descriptor was opened: it is this process or none.
+		if shown := ofScript("/proc/"+e.Name(), top, here); shown != "" {
+			found = append(found, process{pid: pid, fd: fd, shown: shown})
+		} else {
+			unix.Close(fd)
+		}
 	}
 	return found
+}
+
+// ofScript describes a process of the script; empty for others.
+func ofScript(dir, top, here string) string {
+	exe, _ := os.Readlink(dir + "/exe")
+	data, _ := os.ReadFile(dir + "/cmdline")
+	cmdline := strings.TrimSpace(strings.ReplaceAll(string(data), "\x00", " "))
+	shown := exe + ": " + cmdline
+	switch {
+	case strings.HasPrefix(exe, top+"/"):
+		return shown
+	case exe == os.Getenv("SKIFF") && strings.Contains(cmdline, "--root "+top+"/"):
+		return shown
+	}
+	namespace, err := os.Readlink(dir + "/ns/mnt")
+	if err != nil || namespace == here {
+		return ""
+	}
+	mounts, _ := os.ReadFile(dir + "/mountinfo")
+	if strings.Contains(overlays(string(mounts)), top+"/data/") {
+		return shown
+	}
+	return ""
 }
 
 // overlays gives the lines of a mountinfo that are overlay mounts.
 func overlays(mounts string) string {
 	var b strings.Builder
 	for line := range strings.Lines(mounts) {
-		if strings.Contains(line, " overlay ") {
+		if strings.Contains(line, " - overlay ") {
 			b.WriteString(line)
 		}
 	}

@@ -77,6 +77,7 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts for tier %s", tier())
 	}
 	skiff := program(t)
+	t.Setenv("SKIFF", skiff)
 	deadline, _ := t.Deadline()
 	testscript.Run(t, testscript.Params{
 		Files:     files,

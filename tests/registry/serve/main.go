@@ -47,13 +47,13 @@ func run() error {
 		if !ok || !tagged {
 			return fmt.Errorf("expected NAME:TAG=ARCHIVE, not %q", arg)
 		}
-		if err := r.Push(archive, name, tag); err != nil {
+		if err := r.PushArchive(archive, name, tag); err != nil {
 			return err
 		}
 	}
-	fmt.Println(r.Addr)
-	if r.CA != "" {
-		fmt.Println(r.CA)
+	fmt.Println(r.Host)
+	if r.CertDir != "" {
+		fmt.Println(r.CertDir)
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
