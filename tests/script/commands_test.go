@@ -102,7 +102,7 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: oneline PATTERN")
 	}
-	stderr := ts.ReadFile("stderr")
+	stderr := hint.ReplaceAllString(ts.ReadFile("stderr"), "")
 	if !strings.HasPrefix(stderr, "Error: ") || strings.Count(stderr, "\n") != 1 {
 		ts.Fatalf("want one line that begins with \"Error: \", got %q", stderr)
 	}
@@ -110,6 +110,9 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("want %q in %q (%v)", args[0], stderr, err)
 	}
 }
+
+// hint is the second line that an error in the command line may have.
+var hint = regexp.MustCompile(`(?m)^(See|Try) 'skiff .*--help'.*\n`)
 
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
