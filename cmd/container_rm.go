@@ -42,7 +42,14 @@ func removeContainers(app *App, c *cli.Context) error {
 		}
 		return err
 	})(c)
-	return removeStatus(err)
+	if err != nil {
+		return removeStatus(err)
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	return e.CollectNetworks()
 }
 
 // removeStatus is rm's own exit status: 2 if all that went wrong is that

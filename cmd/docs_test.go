@@ -10,7 +10,17 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
 )
+
+// silentApp is enough for constructors.
+func silentApp() *App {
+	return &App{
+		Name: "skiff", Out: io.Discard, Err: io.Discard,
+		Engine: func() (*libpod.Engine, error) { return nil, errNoEngine },
+	}
+}
 
 func manPage(t *testing.T, name string) string {
 	t.Helper()
@@ -26,7 +36,7 @@ func manPage(t *testing.T, name string) string {
 func TestManPages(t *testing.T) {
 	for _, c := range commands() {
 		page := manPage(t, "skiff-"+strings.ReplaceAll(c.name, " ", "-")+".1.md")
-		made := c.new(&App{Name: "skiff", Out: io.Discard, Err: io.Discard})
+		made := c.new(silentApp())
 		for _, section := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES", "SEE ALSO"} {
 			if !strings.Contains(page, "\n## "+section+"\n") {
 				t.Errorf("%s: the page has no section %s", c.name, section)
@@ -85,7 +95,7 @@ func TestCommandsAreWhole(t *testing.T) {
 			}
 			names[n] = c.name
 		}
-		made := c.new(&App{Name: "skiff", Out: io.Discard, Err: io.Discard})
+		made := c.new(silentApp())
 		if made.Usage == "" {
 			t.Errorf("%s has no usage line", c.name)
 		}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -39,8 +40,8 @@ func globals(app *App, args []string) (*words, error) {
 	}
 	var version bool
 	done := &cli.App{
-		Name: app.Name, Flags: globalFlags(), HideHelp: true, HideVersion: true,
-		DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
+		Name: app.Name, Flags: w.used(globalFlags()), HideHelp: true, HideVersion: true,
+		Compiled: time.Unix(1, 0), DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
 		Action: func(c *cli.Context) error {
 			version = c.Bool("version")
 			return takeGlobals(app, c)

@@ -28,12 +28,11 @@ Examples:
 skiff images
 skiff images --filter dangling=true -q
 skiff images --format "table {{.Repository}} {{.Tag}} {{.Size}}" httpd`,
-		Flags: append(formatFlags(),
+		Flags: append(formatFlags("n"),
 			toggle("List intermediate images, too", "all", "a"),
 			toggle("Print the digests", "digests"),
 			list("List the images that match, such as label=app", "filter", "f"),
 			toggle("Print the names that the images have had", "history"),
-			toggle("Same as --noheading", "n"),
 			toggle("Print ids only", "quiet", "q"),
 			&cli.StringFlag{Name: "sort", Value: "created", Usage: "Sort by created, id, repository, size or tag"},
 		),
@@ -96,7 +95,7 @@ func imageListing(c *cli.Context) listing[imageRow] {
 	l := listing[imageRow]{
 		heads:     map[string]string{"ID": "IMAGE ID", "Id": "IMAGE ID", "ReadOnly": "R/O", "CreatedSince": "CREATED"},
 		fields:    imageRow.fields,
-		noHeading: c.Bool("noheading") || c.Bool("n"),
+		noHeading: c.Bool("noheading"),
 		document:  imageSummaries,
 		columns: []format.Column[imageRow]{
 			{Head: "REPOSITORY", Cell: imageRow.Repository}, {Head: "TAG", Cell: imageRow.Tag},

@@ -30,11 +30,12 @@ type listing[T any] struct {
 // field is one field of a row in Docker's style.
 type field struct{ name, value string }
 
-// formatFlags are the options that every list has.
-func formatFlags() []cli.Flag {
+// formatFlags are the options that every list has; short are short names of
+// --noheading.
+func formatFlags(short ...string) []cli.Flag {
 	return []cli.Flag{
 		text("Print in this `format`: json, a Go template, or \"table\" and a Go template", "format"),
-		toggle("Do not print the headings", "noheading"),
+		toggle("Do not print the headings", "noheading", short...),
 		toggle("Do not shorten ids and other long values", "no-trunc"),
 	}
 }

@@ -30,7 +30,9 @@ func credsFlag() cli.Flag { return text("Use `USERNAME[:PASSWORD]` at the regist
 // retryFlags show the defaults that containers.conf sets.
 func retryFlags(app *App, what string) []cli.Flag {
 	count, delay := 3, ""
-	if e, err := app.Engine(); err == nil { // an error is reported when the command runs
+	if app.Engine == nil {
+		// Only the names of the options are asked for.
+	} else if e, err := app.Engine(); err == nil { // an error is reported when the command runs
 		if set := e.Settings.Engine; set.Retry != nil {
 			count = *set.Retry
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -65,6 +66,12 @@ func commands() []command {
 		{name: "tag", aliases: []string{"image tag"}, new: newTag},
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		// Networks.
+		{name: "network exists", new: newNetworkExists},
+		{name: "network inspect", new: newNetworkInspect},
+		{name: "network ls", aliases: []string{"network list"}, new: newNetworkList},
+		{name: "network prune", new: newNetworkPrune},
+		{name: "network reload", new: newNetworkReload},
+		{name: "network rm", aliases: []string{"network remove"}, new: newNetworkRm},
 		// Volumes.
 		{name: "volume create", new: newVolumeCreate},
 		{name: "volume exists", new: newVolumeExists},
@@ -223,12 +230,14 @@ func invoke(app *App, c *command, path string, args []string) error {
 		return commandHelp(app, c, made, path)
 	}
 	made.Name = path
+	made.Flags = w.used(made.Flags)
 	made.Aliases = nil
 	made.HideHelp = true
 	made.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
 	root := &cli.App{
 		Name: app.Name, Commands: []*cli.Command{made},
 		HideHelp: true, HideVersion: true,
+		Compiled:                  time.Unix(1, 0), // else it looks at our program file
 		DisableSliceFlagSeparator: true,
 		Writer:                    app.Out, ErrWriter: app.Err,
 		ExitErrHandler: func(*cli.Context, error) {},

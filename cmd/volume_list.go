@@ -48,6 +48,9 @@ func listVolumes(app *App, c *cli.Context) error {
 		return err
 	}
 	vols, unreadable := e.VolumeList(filters)
+	if unreadable != nil && len(vols) == 0 {
+		return unreadable
+	}
 	rows := make([]volumeRow, len(vols))
 	for i, v := range vols {
 		rows[i] = volumeRow{v: v, docker: app.Docker}

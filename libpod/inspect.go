@@ -74,13 +74,10 @@ func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Cont
 }
 
 func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
-	switch ref {
-	case state.DefaultNetwork:
-		return state.NetworkRecord{Name: ref, Driver: "bridge"}, nil
-	case state.ModeHost:
-		return state.NetworkRecord{Name: ref, Driver: "host"}, nil
-	case state.ModeNone:
-		return state.NetworkRecord{Name: ref, Driver: "null"}, nil
+	for _, p := range e.predefinedNetworks() {
+		if ref == p.Name || len(ref) >= 12 && strings.HasPrefix(p.ID, ref) {
+			return p, nil
+		}
 	}
 	var found []state.NetworkRecord
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(e.Roots.NetworkRecord("x")), "*.json"))

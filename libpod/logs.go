@@ -17,6 +17,8 @@ type LogOptions struct {
 	Tail         int
 	Since, Until time.Time
 	Timestamps   bool
+	// Details is Docker's: attributes of the log driver, of which skiff has none.
+	Details bool
 	// Prefix is put before each line; used where several logs are shown together.
 	Prefix         string
 	Stdout, Stderr io.Writer
@@ -40,28 +42,32 @@ func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
 		live, err := e.Store.Status(id)
 		return err == nil && live.Phase.Active()
 	}
-	read := logfile.Options{
+	read := logfile.ReadOptions{
 		Follow:  opt.Follow,
 		Tail:    opt.Tail,
 		Since:   opt.Since,
 		Until:   opt.Until,
+		ID:      cfg.ID,
 		Running: running,
 	}
-	return logfile.Read(ctx, cfg.Log, cfg.ID, read, func(entry logfile.Entry) error {
+	begins := map[logfile.Stream]bool{logfile.Stdout: true, logfile.Stderr: true}
+	return logfile.Read(cfg.Log, read, func(entry logfile.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		w := opt.Stdout
 		if entry.Stream == logfile.Stderr {
 			w = opt.Stderr
 		}
-		head := opt.Prefix
-		if opt.Timestamps {
-			head += entry.Time.Format(time.RFC3339Nano) + " "
-		}
-		if head != "" {
-			if _, err := io.WriteString(w, head); err != nil {
-				return err
+		var head string
+		if begins[entry.Stream] {
+			head = opt.Prefix
+			if opt.Timestamps {
+				head += entry.Time.Format(time.RFC3339Nano) + " "
 			}
 		}
-		_, err := w.Write(entry.Line)
+		begins[entry.Stream] = !entry.Partial
+		_, err := w.Write(append([]byte(head), entry.Text...))
 		return err
 	})
 }

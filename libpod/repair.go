@@ -94,9 +94,15 @@ func (e *Engine) takeDown(ctx context.Context, cfg *state.Config, st state.Statu
 // TakeDown undoes a start in this process, which is root in the user namespace
 // that the container lived in.
 func (e *Engine) TakeDown(id string, st state.Status) error {
-	needEngine, err := teardown.Run(st.Teardown)
-	if needEngine || err != nil {
-		err = errors.Join(err, e.Networks().Teardown(id))
+	// The recorded batches are for the monitor, which held the host ports: somebody
+	// else may have them by now. The network goes first, while the container's
+	// lease still says which address was its own.
+	var errs []error
+	if len(st.Network.Endpoints) > 0 || st.Teardown.Engine {
+		errs = append(errs, e.Networks().Teardown(id, st.Network))
 	}
-	return errors.Join(err, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))
+	st.Teardown.Netlink = nil
+	_, err := teardown.Run(st.Teardown)
+	errs = append(errs, err)
+	return errors.Join(append(errs, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))...)
 }

@@ -29,7 +29,7 @@ type VolumeOptions struct {
 // given.
 func (e *Engine) CreateVolume(name string, opt VolumeOptions) (string, error) {
 	if opt.Driver != "" && opt.Driver != "local" {
-		return "", fmt.Errorf("unknown volume driver %q: only local is there: %w", opt.Driver, state.ErrInvalid)
+		return "", fmt.Errorf("unknown volume driver %q: only local is there", opt.Driver)
 	}
 	anonymous := name == ""
 	if anonymous {

@@ -29,7 +29,7 @@ func TestTimes(t *testing.T) {
 		setup += time.Since(start)
 		x.Close()
 		start = time.Now()
-		if err := h.m.Teardown(id); err != nil {
+		if err := h.m.Teardown(id, state.NetworkStatus{}); err != nil {
 			t.Fatal(err)
 		}
 		r.Close()

@@ -158,7 +158,7 @@ func (h *host) start(n state.Network) (*box, error) {
 		claim.Release()
 		b.ns.Close()
 		b.res.Close()
-		if err := h.m.Teardown(b.id); err != nil {
+		if err := h.m.Teardown(b.id, state.NetworkStatus{}); err != nil {
 			h.t.Error(err)
 		}
 	})

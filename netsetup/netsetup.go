@@ -73,9 +73,9 @@ type Result struct {
 	Status state.NetworkStatus
 	// Teardown undoes it, but for the devices: the kernel removes them with the
 	// namespace, a moment after its last process ended, and waiting for that would
-	// cost more than all the rest (Collect does, where it matters). Its Netlink batches and Files are only valid for the
-	// process that holds the container's claim and the Reserved sockets; everybody
-	// else calls Manager.Teardown.
+	// cost more than all the rest (Collect does, where it matters). Its Netlink batches are only valid for the process
+	// that holds the Reserved sockets: others may have got the ports since. Who
+	// takes down after a dead monitor calls Manager.Teardown instead.
 	Teardown state.Teardown
 	// Reserved are bound sockets that keep the host ports for the container. They
 	// have to be held until Teardown was carried out.
@@ -182,8 +182,11 @@ func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err e
 	if err != nil {
 		return res, err
 	}
-	res.Teardown.Engine = res.Teardown.Netlink == nil && len(ep.Forwards) > 0
-	res.Teardown.Files = []string{lease.Path}
+	if res.Teardown.Netlink == nil && len(ep.Forwards) > 0 {
+		res.Teardown.Engine = true // which gives the address back when the rules are gone
+	} else {
+		res.Teardown.Files = []string{lease.Path}
+	}
 	res.Warnings = nw.warnings
 	res.Status.Endpoints = []state.EndpointStatus{ep.Status}
 	res.Status.Ports = in.Ports

@@ -118,7 +118,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		s.res.Close()
 		s.ns.Close()
-		if err := h.m.Teardown(s.id); err != nil {
+		if err := h.m.Teardown(s.id, state.NetworkStatus{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -295,11 +295,11 @@ func TestDeadContainersRemainsGoToTheirNewOwner(t *testing.T) {
 	}
 	serve(t, b.ns, "tcp", ":80")
 	sees(t, "the dead container's other port", h.outside, "tcp", "198.51.100.1:8081", "")
-	if err := h.m.Teardown(dead); err != nil {
+	if err := h.m.Teardown(dead, state.NetworkStatus{}); err != nil {
 		t.Fatal(err)
 	}
 	sees(t, "after the dead one's teardown", h.outside, "tcp", "198.51.100.1:8080", "198.51.100.2")
-	if err := h.m.Teardown(dead); err != nil {
+	if err := h.m.Teardown(dead, state.NetworkStatus{}); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 }

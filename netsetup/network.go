@@ -3,6 +3,7 @@ package netsetup
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -162,6 +163,13 @@ func (m *Manager) make(conn *link.Conn, nw *network, name string) (err error) {
 	return nil
 }
 
+// Predefined is a network that exists from the start, as long as it has no
+// record. Its id is always the same.
+func (m *Manager) Predefined(name, driver string) state.NetworkRecord {
+	id := sha256.Sum256([]byte(m.Roots.Data + " " + name))
+	return state.NetworkRecord{Version: state.NetworkVersion, Name: name, ID: hex.EncodeToString(id[:]), Driver: driver}
+}
+
 // record writes the default network's record if there is none, or if its
 // addresses have since come into use on this host.
 func (m *Manager) record(nw *network, used []netip.Prefix) error {
@@ -175,10 +183,8 @@ func (m *Manager) record(nw *network, used []netip.Prefix) error {
 	}
 	r := nw.record
 	if r.ID == "" {
-		id := make([]byte, 32)
-		rand.Read(id)
-		r = state.NetworkRecord{Version: state.NetworkVersion, Name: state.DefaultNetwork, ID: hex.EncodeToString(id),
-			Driver: "bridge", Created: time.Now().UTC(), Bridge: plan.BridgeName(m.Suffix)}
+		r = m.Predefined(state.DefaultNetwork, "bridge")
+		r.Created, r.Bridge = time.Now().UTC(), plan.BridgeName(m.Suffix)
 	}
 	subnet, err := m.Subnet, error(nil)
 	if !subnet.IsValid() {
@@ -186,7 +192,7 @@ func (m *Manager) record(nw *network, used []netip.Prefix) error {
 			return err
 		}
 	}
-	six := plan.UniqueLocal(r.ID)
+	six := plan.UniqueLocal(rand.Text())
 	r.Subnet, r.Gateway = subnet.Masked().String(), subnet.Masked().Addr().Next().String()
 	r.Subnet6, r.Gateway6 = six.String(), six.Addr().Next().String()
 	path := m.Roots.NetworkRecord(r.Name)

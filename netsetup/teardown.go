@@ -63,11 +63,13 @@ func (m *Manager) stale(ip netip.Addr) bool {
 	return true
 }
 
-// Teardown takes away whatever the container has, found by its id alone: it
-// needs no recorded data, may be repeated, and does what it can and reports the
-// rest. The caller holds the container's lock and made sure that its monitor
-// is gone.
-func (m *Manager) Teardown(id string) error {
+// Teardown takes away whatever the container has. It needs no recorded data,
+// but uses st, which may be empty, to find what is no longer the container's by
+// its lease. It may be repeated, does what it can and reports the rest.
+//
+// Preconditions:
+//   - the container's monitor is gone, or is waiting for this
+func (m *Manager) Teardown(id string, st state.NetworkStatus) error {
 	fw, err := m.applier()
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func (m *Manager) Teardown(id string) error {
 	records, err := m.Networks()
 	errs := []error{err}
 	for _, r := range records {
-		errs = append(errs, m.leave(fw, r, id))
+		errs = append(errs, m.leave(fw, r, id, st))
 	}
 	if err := os.Remove(m.Roots.Container(id).Netns()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, err) // pasta's reason to live
@@ -89,7 +91,7 @@ func (m *Manager) Teardown(id string) error {
 }
 
 // leave gives up the container's addresses in one network.
-func (m *Manager) leave(fw applier, r state.NetworkRecord, id string) error {
+func (m *Manager) leave(fw applier, r state.NetworkRecord, id string, st state.NetworkStatus) error {
 	s, err := plan.ParseSubnets(r)
 	if err != nil {
 		return err
@@ -97,6 +99,12 @@ func (m *Manager) leave(fw applier, r state.NetworkRecord, id string) error {
 	pool := m.pool(r, s)
 	all, err := pool.All()
 	errs := []error{err}
+	for _, e := range st.Endpoints {
+		// Given back already; forwards to it can be nobody else's.
+		if ip, err := netip.ParseAddr(e.IP); err == nil && e.Network == r.Name && all != nil && all[ip] == "" {
+			all[ip] = id
+		}
+	}
 	for ip, owner := range all {
 		if owner != id {
 			continue
@@ -249,4 +257,27 @@ func (m *Manager) Reload() error {
 		return err
 	}
 	return m.reassert(fw, "")
+}
+
+// RemoveRecord removes a network that no container is in: its devices, rules and
+// record.
+func (m *Manager) RemoveRecord(name string) error {
+	r, err := m.LoadNetwork(name)
+	if err != nil {
+		return err
+	}
+	fw, err := m.applier()
+	if err != nil {
+		return err
+	}
+	if err := m.collect(fw, r); err != nil {
+		return err
+	}
+	if jsonfile.Exists(m.Roots.Network(name)) {
+		return fmt.Errorf("cannot remove network %q: %w", name, lock.ErrBusy)
+	}
+	if err := os.Remove(m.Roots.NetworkRecord(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove network %q: %w", name, err)
+	}
+	return nil
 }

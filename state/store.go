@@ -46,15 +46,14 @@ func BootID() (string, error) {
 // config.json knows that the maker died, and removes it (see Sweep).
 func (s *Store) Create(cfg *Config) (err error) {
 	c := s.Roots.Container(cfg.ID)
+	// Nobody else may walk through: setuid programs in a writable layer would be
+	// theirs to run.
 	for _, dir := range []string{s.Roots.Containers(), s.Roots.Names()} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("cannot make the state directory: %w", err)
 		}
 	}
-	// The two directories of the writable layer are the container's to change;
-	// the one above them is not, hence 0711 and not 0700 only where a container
-	// in a user namespace has to walk through it.
-	if err := os.Mkdir(c.Data, 0o711); err != nil {
+	if err := os.Mkdir(c.Data, 0o700); err != nil {
 		if errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("cannot make container %s: %w", cfg.ID, ErrExists)
 		}

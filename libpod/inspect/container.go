@@ -209,6 +209,11 @@ func (c Container) Docker() *DockerContainer {
 	for i := range doc.Mounts {
 		doc.Mounts[i].Options = nil
 	}
+	for _, mode := range []*string{&doc.HostConfig.PidMode, &doc.HostConfig.UTSMode} {
+		if *mode == "private" {
+			*mode = "" // docker has no word for it
+		}
+	}
 	return doc
 }
 

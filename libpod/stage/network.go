@@ -35,9 +35,9 @@ func (s *starter) newNetwork() (*networkStep, error) {
 	n.request = netsetup.Request{
 		ID:       s.cfg.ID,
 		Name:     s.cfg.Name,
-		Hostname: s.cfg.Hostname,
-		Network:  s.cfg.Network,
-		Dir:      s.dirs,
+		Hostname: s.cfg.Hostname, Domainname: s.cfg.Domainname,
+		Network: s.cfg.Network,
+		Dir:     s.dirs,
 	}
 	mode := s.cfg.Network.Mode
 	switch {
@@ -105,14 +105,14 @@ func (n *networkStep) wait() error {
 		return err
 	}
 	n.s.warnings = append(n.s.warnings, n.result.Warnings...)
-	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID) })
+	n.s.undo.Push(func() error { return n.manager.Teardown(n.s.cfg.ID, n.result.Status) })
 	return nil
 }
 
 // close ends what is still under way after a failure elsewhere.
 func (n *networkStep) close() {
 	if n.done != nil && n.wait() == nil {
-		n.manager.Teardown(n.s.cfg.ID)
+		n.manager.Teardown(n.s.cfg.ID, n.result.Status)
 	}
 	if n.ns != nil {
 		n.ns.Close()

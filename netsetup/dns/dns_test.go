@@ -1,6 +1,8 @@
 package dns
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -102,20 +104,30 @@ func FuzzParseHost(f *testing.F) {
 	})
 }
 
-func TestWriteReplacesWhateverIsThere(t *testing.T) {
+func TestWriteFillsInPlaceAndFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
-	other, path := filepath.Join(dir, "other"), filepath.Join(dir, "hosts")
-	os.WriteFile(other, []byte("mine"), 0o600)
-	if err := os.Symlink(other, path); err != nil {
+	path := filepath.Join(dir, "hosts")
+	if err := Write(path, []byte("a long old one")); err != nil {
 		t.Fatal(err)
 	}
+	mounted, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mounted.Close()
 	if err := Write(path, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	b, _ := os.ReadFile(path)
-	o, _ := os.ReadFile(other)
+	b, _ := io.ReadAll(mounted)
 	st, err := os.Lstat(path)
-	if err != nil || string(b) != "new" || string(o) != "mine" || st.Mode() != 0o644 {
-		t.Errorf("got %q, other %q, %v, %v", b, o, st.Mode(), err)
+	if err != nil || string(b) != "new" || st.Mode() != 0o644 {
+		t.Errorf("got %q, %v, %v", b, st.Mode(), err)
+	}
+	other, link := filepath.Join(dir, "other"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(other, []byte("mine"), 0o600), os.Symlink(other, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(link, []byte("new")); err == nil {
+		t.Error("a link was followed")
 	}
 }

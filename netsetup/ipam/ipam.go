@@ -1,6 +1,8 @@
-// Package ipam hands out the addresses of a network. An address is taken by
-// one file, leases/<address>, that holds the container's id and appears whole
-// or not at all; no lock is held while one is handed out.
+// Package ipam hands out the addresses of a network. An address is taken when
+// the directory leases/<address> has an entry, whose name is the container's
+// id. No lock is held while one is handed out: renaming a directory over an
+// empty one is a single step that fails where somebody was faster. Giving one
+// back is removing the entry, which can hit nobody else's.
 //
 // Leases live below the run root and end with the boot. Not here: which
 // networks there are.
@@ -15,8 +17,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"skiff/state/lock"
 )
 
 var (
@@ -39,7 +39,7 @@ type Pool struct {
 // Lease is an address that a container has.
 type Lease struct {
 	IP   netip.Addr
-	Path string // the file to remove, if it still holds the id
+	Path string // the entry to remove to give the address back
 	// Reclaimed says that a container that died had it, whose traces (forwards to
 	// the address) may be left.
 	Reclaimed bool
@@ -67,21 +67,28 @@ func (p Pool) Check(ip netip.Addr) error {
 // Take hands out the address wanted, or else the one preferred if it is free,
 // or else the next free one. Both may be zero.
 func (p Pool) Take(id string, wanted, preferred netip.Addr) (Lease, error) {
-	if err := os.MkdirAll(p.leases(), 0o700); err != nil {
-		return Lease{}, fmt.Errorf("cannot take an address: %w", err)
-	}
-	tmp := filepath.Join(p.Dir, ".lease-"+id)
-	if err := writeNew(tmp, id); err != nil {
-		return Lease{}, fmt.Errorf("cannot take an address: %w", err)
-	}
-	defer os.Remove(tmp)
 	if wanted.IsValid() {
 		if err := p.Check(wanted); err != nil {
 			return Lease{}, err
 		}
+	}
+	// The entry is made aside and moved into place with its directory.
+	tmp := filepath.Join(p.Dir, "lease-"+id)
+	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(p.leases(), 0o700), os.Mkdir(tmp, 0o700), makeEntry(tmp, id)); err != nil {
+		return Lease{}, fmt.Errorf("cannot take an address: %w", err)
+	}
+	l, err := p.take(id, tmp, wanted, preferred)
+	if err != nil {
+		return Lease{}, errors.Join(err, os.RemoveAll(tmp))
+	}
+	return l, nil
+}
+
+func (p Pool) take(id, tmp string, wanted, preferred netip.Addr) (Lease, error) {
+	if wanted.IsValid() {
 		l, err := p.try(id, tmp, wanted)
 		if errors.Is(err, ErrInUse) {
-			return Lease{}, fmt.Errorf("address %s: %w", wanted, ErrInUse)
+			err = fmt.Errorf("address %s: %w", wanted, ErrInUse)
 		}
 		return l, err
 	}
@@ -122,79 +129,44 @@ func (p Pool) next(id, tmp string) (Lease, error) {
 }
 
 func (p Pool) try(id, tmp string, ip netip.Addr) (Lease, error) {
-	l := Lease{IP: ip, Path: p.path(ip)}
-	for range 3 {
-		err := os.Link(tmp, l.Path)
-		if err == nil {
+	l := Lease{IP: ip, Path: filepath.Join(p.path(ip), id)}
+	for range 5 {
+		err := unix.Rename(tmp, p.path(ip))
+		switch {
+		case err == nil:
 			return l, nil
-		}
-		if !errors.Is(err, os.ErrExist) {
+		case !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST):
 			return l, fmt.Errorf("cannot take the address %s: %w", ip, err)
 		}
-		owner, err := os.ReadFile(l.Path)
-		if errors.Is(err, os.ErrNotExist) {
+		owner := p.Owner(ip)
+		if owner == "" {
 			continue // it was given back just now
 		}
-		if err != nil {
-			return l, fmt.Errorf("cannot read the lease of %s: %w", ip, err)
-		}
-		if string(owner) == id { // left by an earlier run of the same container
-			return l, nil
-		}
-		if p.Alive(string(owner)) {
+		if owner != id && p.Alive(owner) {
 			return l, ErrInUse
 		}
-		return p.reclaim(id, tmp, l)
+		// A dead container's, or left by an earlier run of the same one.
+		l.Reclaimed = true
+		if err := os.Remove(filepath.Join(p.path(ip), owner)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return l, fmt.Errorf("cannot take the address %s over: %w", ip, err)
+		}
 	}
 	return l, ErrInUse
 }
 
-// reclaim takes a dead container's address over. The lock keeps two who found
-// the same lease from removing each other's new one.
-func (p Pool) reclaim(id, tmp string, l Lease) (Lease, error) {
-	lk, err := lock.Take(filepath.Join(p.Dir, "leases.lock"))
-	if err != nil {
-		return l, err
-	}
-	defer lk.Release()
-	owner, err := os.ReadFile(l.Path)
-	if err == nil && p.Alive(string(owner)) {
-		return l, ErrInUse
-	}
-	if err == nil {
-		os.Remove(l.Path)
-		l.Reclaimed = true
-	}
-	if err := os.Link(tmp, l.Path); err != nil {
-		return l, ErrInUse
-	}
-	return l, nil
-}
-
 // Owner is the id of the container that has the address, or "".
 func (p Pool) Owner(ip netip.Addr) string {
-	b, err := os.ReadFile(p.path(ip))
-	if err != nil {
+	entries, err := os.ReadDir(p.path(ip))
+	if err != nil || len(entries) == 0 {
 		return ""
 	}
-	return string(b)
+	return entries[0].Name()
 }
 
-// Release gives the address back if it is still the container's. What is not
-// there is no error.
+// Release gives the address back if it is the container's. What is not there
+// is no error.
 func (p Pool) Release(id string, ip netip.Addr) error {
-	if p.Owner(ip) != id {
-		return nil
-	}
-	lk, err := lock.Take(filepath.Join(p.Dir, "leases.lock"))
-	if err != nil {
-		return err
-	}
-	defer lk.Release()
-	if p.Owner(ip) != id {
-		return nil
-	}
-	if err := os.Remove(p.path(ip)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(filepath.Join(p.path(ip), id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot give back the address %s: %w", ip, err)
 	}
 	return nil
@@ -250,17 +222,12 @@ func (p Pool) writeHint(ip netip.Addr) {
 	unix.Pwrite(fd, []byte(text+strings.Repeat(" ", max(0, 40-len(text)))), 0)
 }
 
-func writeNew(path, content string) error {
-	os.Remove(path) // of an earlier run that was killed here
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+func makeEntry(dir, id string) error {
+	f, err := os.OpenFile(filepath.Join(dir, id), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(content)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return f.Close()
 }
 
 // last is the highest address of a prefix.

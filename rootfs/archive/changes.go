@@ -29,7 +29,7 @@ func ApplyChanges(c *Config, changes []string) error {
 }
 
 func applyChange(c *Config, change string) error {
-	change = strings.TrimSpace(change)
+	change = strings.TrimLeft(change, " \t")
 	end := strings.IndexAny(change, " \t=")
 	if end < 0 {
 		return fmt.Errorf("it must be of the form INSTRUCTION VALUE")

@@ -44,6 +44,8 @@ type tool struct {
 	images layer.Images
 	// conf, if set, is registries.conf; policy is policy.json.
 	conf, policy string
+	// bare leaves both to what the machine has.
+	bare bool
 }
 
 func newTool(t *testing.T) *tool {
@@ -80,6 +82,9 @@ func (tl *tool) complete(req imagecall.Request) *imagecall.Request {
 	}
 	if req.PolicyPath == "" {
 		req.PolicyPath = tl.policy
+	}
+	if tl.bare {
+		req.RegistriesConf, req.PolicyPath = "", ""
 	}
 	req.Quiet = true
 	return &req

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"skiff/rootfs/imagecall"
@@ -267,4 +269,26 @@ func TestPullAllTags(t *testing.T) {
 	if rec := tl.lookup(t, b.ID()[:12]); len(rec.Names) != 3 {
 		t.Errorf("got %v, want three names", rec.Names)
 	}
+}
+
+// A fresh machine has none of the ecosystem's files.
+func TestPullWithoutAnyConfiguration(t *testing.T) {
+	srv := registry.Start(t, registry.Options{})
+	srv.Push(t, "fresh", "1", simple(t, "gzip").Build(t))
+	tl := newTool(t)
+	tl.bare = true
+	res := tl.started(t, pullOf(srv.Host+"/fresh:1"), func(c *exec.Cmd) {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Path = "/bin/sh"
+		c.Args = []string{"sh", "-c", `for d in /etc/containers /usr/share/containers; do ! [ -d $d ] || mount -t tmpfs none $d; done; exec "$0"`, self}
+		c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		c.Env = []string{asTool + "=1", "PATH=" + os.Getenv("PATH")}
+	}).result(t)
+	if len(res.Failures) > 0 {
+		t.Fatal(res.Failures)
+	}
+	tl.lookup(t, srv.Host+"/fresh:1")
 }

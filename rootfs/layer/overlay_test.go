@@ -13,10 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const inNamespace = "SKIFF_TEST_MOUNT_NAMESPACE"
+const (
+	inNamespace     = "SKIFF_TEST_MOUNT_NAMESPACE"
+	inUserNamespace = "SKIFF_TEST_USER_NAMESPACE"
+)
 
 // TestMain runs root's tests in a mount namespace of their own.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(inUserNamespace); dir != "" {
+		if err := beInUserNamespace(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Geteuid() != 0 || os.Getenv(inNamespace) != "" {
 		os.Exit(m.Run())
 	}
@@ -34,7 +44,7 @@ func TestMain(m *testing.M) {
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to mount")
+		t.Skip("not running as root")
 	}
 }
 
@@ -250,6 +260,73 @@ func TestMountErrors(t *testing.T) {
 	if err := unix.Unmount(o.Target, 0); err == nil {
 		t.Error("something is mounted after an error")
 	}
+}
+
+// TestMountInUserNamespace does it as an ordinary user would, as root of a user
+// namespace of its own.
+func TestMountInUserNamespace(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	o := tree(t, dir, 3)
+	const base = 200000
+	err := filepath.Walk(dir, func(p string, _ os.FileInfo, err error) error {
+		return errors.Join(err, os.Lchown(p, base+7, base+8))
+	})
+	for p := dir; err == nil && p != os.TempDir() && p != "/"; p = filepath.Dir(p) {
+		err = os.Chmod(p, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps := []syscall.SysProcIDMap{{ContainerID: 0, HostID: base, Size: 1000}}
+	for _, way := range []string{"new", "old"} {
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), inUserNamespace+"="+dir, "SKIFF_TEST_WAY="+way)
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: maps, GidMappings: maps,
+			Credential: &syscall.Credential{Uid: 0, Gid: 0},
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", way, err, out)
+		}
+		wantFile(t, filepath.Join(o.Upper, "new-"+way), "written")
+		var st unix.Stat_t
+		if err := unix.Stat(filepath.Join(o.Upper, "new-"+way), &st); err != nil || st.Uid != base {
+			t.Errorf("%s: the file belongs to %d (%v)", way, st.Uid, err)
+		}
+	}
+}
+
+// beInUserNamespace is the other side of TestMountInUserNamespace.
+func beInUserNamespace(dir string) error {
+	o := Overlay{
+		Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Target: filepath.Join(dir, "rootfs"),
+		UserNS: true, Volatile: true,
+	}
+	for i := range 3 {
+		o.Lower = append(o.Lower, filepath.Join(dir, fmt.Sprint("layer", i)))
+	}
+	if err := PrivateMountPoint(o.Target); err != nil {
+		return err
+	}
+	mount := o.Mount
+	if way := os.Getenv("SKIFF_TEST_WAY"); way == "old" {
+		if err := o.prepare(); err != nil {
+			return err
+		}
+		mount = o.mountOld
+	}
+	if err := mount(); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(o.Target, "only0")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(o.Target, &st); err != nil || st.Uid != 7 || st.Gid != 8 {
+		return fmt.Errorf("/ belongs to %d:%d (%v)", st.Uid, st.Gid, err)
+	}
+	return os.WriteFile(filepath.Join(o.Target, "new-"+os.Getenv("SKIFF_TEST_WAY")), []byte("written"), 0o644)
 }
 
 func TestWithLog(t *testing.T) {

@@ -90,7 +90,7 @@ func parse(s string) (r Reference, problem string) {
 
 // isDomain is Docker's rule for telling a registry from the first part of a path.
 func isDomain(s string) bool {
-	return strings.ContainsAny(s, ".:[") || s == localHost || s != strings.ToLower(s)
+	return strings.ContainsAny(s, ".:[") || s == localHost
 }
 
 func validDomain(s string) bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/docker"
@@ -121,7 +122,7 @@ func (s *Session) first(ctx context.Context, ref string, names []string, policy 
 func (s *Session) pullLocked(ctx context.Context, full, policy string) (*imagecall.Image, error) {
 	sum := sha256.Sum256([]byte(full))
 	path := filepath.Join(s.Store.Roots().ImagePulls(), hex.EncodeToString(sum[:16]))
-	l, err := lock.Take(path)
+	l, err := s.wait(ctx, full, path)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +136,26 @@ func (s *Session) pullLocked(ctx context.Context, full, policy string) (*imageca
 	}
 	return s.pull(ctx, full, policy)
 }
+
+// wait takes the lock of a pull. Unlike lock.Take it can be interrupted.
+func (s *Session) wait(ctx context.Context, full, path string) (*lock.Lock, error) {
+	for said := false; ; said = true {
+		l, err := lock.Try(path)
+		if !errors.Is(err, lock.ErrBusy) {
+			return l, err
+		}
+		if !said {
+			fmt.Fprintf(s.Report, "Waiting for another process that pulls %s...\n", full)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+const lockPoll = 50 * time.Millisecond
 
 func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Image, error) {
 	src, err := dockerRef(full)
@@ -226,79 +247,4 @@ func (s *Session) copy(ctx context.Context, full string, src, dst types.ImageRef
 		return nil, err
 	}
 	return &imagecall.Image{ID: id, Name: full, Digest: rec.Digest, Changed: !before[id]}, nil
-}
-
-// pullAllTags pulls every tag of a repository.
-func (s *Session) pullAllTags(ctx context.Context, ref string) ([]imagecall.Image, error) {
-	r, err := layer.ParseReference(ref)
-	if err != nil {
-		return nil, err
-	}
-	if r.Tag != "" || r.Digest != "" {
-		return nil, fmt.Errorf("%q has a tag: --all-tags needs a name without one", ref)
-	}
-	names, err := s.candidates(ref)
-	if err != nil {
-		return nil, err
-	}
-	var tags []string
-	var repository string
-	for _, name := range names {
-		if tags, repository, err = s.tags(ctx, name); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return nil, &Failed{"list the tags of", ref, err}
-	}
-	var images []imagecall.Image
-	for _, tag := range tags {
-		img, err := s.first(ctx, ref, []string{repository + ":" + tag}, pullAlways)
-		if err != nil {
-			return images, err
-		}
-		images = append(images, *img)
-	}
-	return images, nil
-}
-
-// tags lists the tags of the repository of a full name.
-func (s *Session) tags(ctx context.Context, full string) (tags []string, repository string, err error) {
-	r, err := layer.ParseReference(full)
-	if err != nil {
-		return nil, "", err
-	}
-	src, err := dockerRef(full)
-	if err != nil {
-		return nil, "", err
-	}
-	tags, err = docker.GetRepositoryTags(ctx, s.contextFor(ctx, r.Domain), src)
-	return tags, r.Repository(), err
-}
-
-// Failed is an operation that could not be done with an image, and why, in the
-// registry stack's words. Its text is one line.
-type Failed struct {
-	Verb, Image string
-	Err         error
-}
-
-func (f *Failed) Error() string {
-	_, why := Cause(f.Err)
-	return fmt.Sprintf("cannot %s %q: %s", f.Verb, f.Image, why)
-}
-
-func (f *Failed) Unwrap() error { return f.Err }
-
-// silent is an error that is there to be asked for and not to be read.
-type silent struct{ error }
-
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.error }
-
-// AsFailed gives the Failed in err's chain, or nil.
-func AsFailed(err error) *Failed {
-	var f *Failed
-	errors.As(err, &f)
-	return f
 }

@@ -8,10 +8,8 @@ package registry
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +49,7 @@ func NewSession(req *imagecall.Request, st *store.Store, progress io.Writer) (*S
 		return nil, err
 	}
 	policy, err := signature.DefaultPolicy(&s.sys)
-	if errors.Is(err, fs.ErrNotExist) && req.PolicyPath == "" {
+	if req.PolicyPath == "" && store.NoConfigFile(err) {
 		// A machine on which nobody set a policy takes every image, as Docker does.
 		policy = acceptAll()
 	} else if err != nil {
@@ -195,5 +193,8 @@ func (s *Session) Out() *signature.PolicyContext { return s.out }
 
 // dockerRef makes the registry stack's reference of a full name.
 func dockerRef(full string) (types.ImageReference, error) {
+	if strings.HasPrefix(full, "[") {
+		return nil, fmt.Errorf("cannot use %q: a registry is called by its name or IPv4 address", full)
+	}
 	return docker.ParseReference("//" + full)
 }

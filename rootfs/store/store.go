@@ -17,6 +17,7 @@ import (
 	transport "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/configfile"
 	"go.podman.io/storage/pkg/reexec"
 	storagetypes "go.podman.io/storage/types"
 
@@ -164,4 +165,10 @@ func (s *Store) Known() map[string]bool {
 		known[img.ID] = true
 	}
 	return known
+}
+
+// NoConfigFile reports whether an error of the registry stack means that there
+// is none of the files that it looked for.
+func NoConfigFile(err error) bool {
+	return errors.Is(err, configfile.ErrConfigFileNotFound) || errors.Is(err, os.ErrNotExist)
 }

@@ -47,6 +47,9 @@ func (s *Store) syncLocked(ctx context.Context) error {
 	keep := map[string]bool{}
 	for i := range images {
 		img := &images[i]
+		if keep[img.ID] {
+			continue // a shared store has it, too
+		}
 		old, _ := s.images.Load(img.ID)
 		rec := old
 		if !s.current(old, img) {
@@ -129,9 +132,14 @@ func (s *Store) current(rec *state.Image, img *storage.Image) bool {
 		return img.TopLayer == ""
 	}
 	top := rec.Layers[len(rec.Layers)-1]
-	_, err := os.Lstat(top)
-	return err == nil && strings.Contains(top, "/"+img.TopLayer) &&
-		(img.ReadOnly || strings.HasPrefix(top, s.roots.Storage()+"/"))
+	if _, err := os.Lstat(top); err != nil || !strings.Contains(top, "/"+img.TopLayer) {
+		return false
+	}
+	if img.ReadOnly || strings.HasPrefix(top, s.roots.Storage()+"/") {
+		return true
+	}
+	l, err := s.s.Layer(img.TopLayer)
+	return err == nil && l.ReadOnly
 }
 
 func gainsName(old, rec *state.Image) bool {

@@ -90,10 +90,10 @@ func mountFlag(word string) flagChange {
 func checkOptions(o map[string]string) error {
 	for key, value := range o {
 		if !slices.Contains([]string{"type", "device", "o"}, key) {
-			return fmt.Errorf("unknown option %q: the local driver has type, device and o: %w", key, state.ErrInvalid)
+			return invalid("unknown option %q: the local driver has type, device and o", key)
 		}
 		if strings.ContainsRune(value, 0) {
-			return fmt.Errorf("option %s is %q: %w", key, value, state.ErrInvalid)
+			return invalid("option %s is %q", key, value)
 		}
 	}
 	if len(o) == 0 {
@@ -102,9 +102,9 @@ func checkOptions(o map[string]string) error {
 	m, _ := Mounted(&state.Volume{Options: o})
 	switch {
 	case o["device"] == "":
-		return fmt.Errorf("the options lack device: %w", state.ErrInvalid)
+		return invalid("the options lack device")
 	case m.Flags&unix.MS_BIND == 0 && o["type"] == "":
-		return fmt.Errorf("the options lack type (or o=bind): %w", state.ErrInvalid)
+		return invalid("the options lack type (or o=bind)")
 	}
 	return nil
 }

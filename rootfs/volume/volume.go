@@ -51,7 +51,7 @@ func CheckName(name string) error {
 		ok = ok && (letter || i > 0 && strings.ContainsRune("_.-", r))
 	}
 	if !ok {
-		return fmt.Errorf("%q is not a volume name ([a-zA-Z0-9][a-zA-Z0-9_.-]*): %w", name, state.ErrInvalid)
+		return invalid("%q is not a volume name ([a-zA-Z0-9][a-zA-Z0-9_.-]*)", name)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (v Volumes) Create(name string, opt Options) (err error) {
 	}
 	defer l.Release()
 	if jsonfile.Exists(v.Roots.VolumeRecord(name)) {
-		return fmt.Errorf("volume %q: %w", name, state.ErrExists)
+		return &kindError{fmt.Sprintf("volume %q already exists", name), state.ErrExists}
 	}
 	return v.complete(name, opt)
 }
@@ -128,20 +128,20 @@ func (v Volumes) write(vol *state.Volume) error {
 // Load reads a volume's record; state.ErrNotFound if there is none.
 func (v Volumes) Load(name string) (*state.Volume, error) {
 	if CheckName(name) != nil {
-		return nil, fmt.Errorf("no volume with name %q found: %w", name, state.ErrNotFound)
+		return nil, notFound(name)
 	}
 	var vol state.Volume
 	if err := jsonfile.Read(v.Roots.VolumeRecord(name), &vol); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no volume with name %q found: %w", name, state.ErrNotFound)
+			return nil, notFound(name)
 		}
 		return nil, err
 	}
 	if vol.Version > state.VolumeVersion {
-		return nil, fmt.Errorf("volume %q was made by a newer skiff: %w", name, state.ErrVersion)
+		return nil, &kindError{fmt.Sprintf("volume %q was made by a newer skiff", name), state.ErrVersion}
 	}
 	if vol.Name != name {
-		return nil, fmt.Errorf("volume %q: volume.json holds the name %q: %w", name, vol.Name, state.ErrInvalid)
+		return nil, invalid("volume %q: volume.json holds the name %q", name, vol.Name)
 	}
 	return &vol, nil
 }
@@ -212,7 +212,7 @@ func (v Volumes) Remove(name string, users func() ([]string, error)) error {
 	}
 	l, err := lock.Take(v.Roots.VolumeLock(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no volume with name %q found: %w", name, state.ErrNotFound)
+		return notFound(name)
 	}
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (v Volumes) Remove(name string, users func() ([]string, error)) error {
 			return fmt.Errorf("cannot remove volume %q: %w", name, err)
 		}
 		if len(used) > 0 {
-			return fmt.Errorf("cannot remove volume %q: it is used by container %s: %w", name, strings.Join(used, ", "), state.ErrInUse)
+			return &kindError{fmt.Sprintf("cannot remove volume %q: it is used by container %s", name, strings.Join(used, ", ")), state.ErrInUse}
 		}
 	}
 	return v.remove(name)

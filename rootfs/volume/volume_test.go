@@ -158,7 +158,7 @@ func TestRemove(t *testing.T) {
 
 func TestRemovePutsBackWhatItCannot(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to mount")
+		t.Skip("not running as root")
 	}
 	v := volumes(t)
 	create(t, v, "a", Options{})
@@ -266,7 +266,7 @@ func TestDriverOptions(t *testing.T) {
 
 func TestAttach(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to mount")
+		t.Skip("not running as root")
 	}
 	v, srv := volumes(t), t.TempDir()
 	write(t, srv+"/file", "1")

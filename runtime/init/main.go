@@ -26,7 +26,11 @@ const (
 
 func main() {
 	debug.SetGCPercent(-1) // it makes no garbage
-	if len(os.Args) < 2 {
+	argv := os.Args[1:]
+	if len(argv) > 0 && argv[0] == "--" { // as other inits take it
+		argv = argv[1:]
+	}
+	if len(argv) == 0 {
 		fail(statusUsage, "skiff-init: no program given\n")
 	}
 	if os.Getpid() != 1 {
@@ -35,13 +39,13 @@ func main() {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
-	child, err := start(os.Args[1:])
+	child, err := start(argv)
 	if err != nil {
 		status := statusNotExecutable
 		if err == syscall.ENOENT {
 			status = statusNotFound
 		}
-		fail(status, "skiff-init: cannot run \""+os.Args[1]+"\": "+err.Error()+"\n")
+		fail(status, "skiff-init: cannot run \""+argv[0]+"\": "+err.Error()+"\n")
 	}
 	go child.forward(signals)
 	os.Exit(reap(child.pid))

@@ -68,6 +68,8 @@ func TestStatus(t *testing.T) {
 		{"no such path", []string{"/no/such"}, 127, `cannot run "/no/such": no such file or directory`},
 		{"not executable", []string{plain}, 126, "permission denied"},
 		{"nothing to run", nil, 125, "no program given"},
+		{"nothing after the mark", []string{"--"}, 125, "no program given"},
+		{"after the mark", []string{"--", "sh", "-c", "exit 8"}, 8, ""},
 		{"output passes", []string{"echo", "hello  there"}, 0, "hello  there"},
 	} {
 		out, err := command(t, c.args...).CombinedOutput()

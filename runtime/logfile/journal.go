@@ -31,20 +31,26 @@ type journal struct {
 }
 
 func openJournal(cfg state.LogConfig, meta Meta) (*journal, error) {
+	if err := unix.Access(journalSocket, unix.W_OK); err != nil {
+		return nil, errors.New("the journal's socket " + journalSocket + " cannot be used: " + err.Error())
+	}
+	j, err := dialJournal(journalSocket)
+	if err != nil {
+		return nil, err
+	}
+	j.cfg, j.meta = cfg, meta
+	j.setFields()
+	return j, nil
+}
+
+func dialJournal(path string) (*journal, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20)
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: journalWait})
-	j := &journal{fd: fd, addr: &unix.SockaddrUnix{Name: journalSocket}}
-	if err := unix.Access(journalSocket, unix.W_OK); err != nil {
-		unix.Close(fd)
-		return nil, errors.New("the journal's socket " + journalSocket + " cannot be used: " + err.Error())
-	}
-	j.cfg, j.meta = cfg, meta
-	j.setFields()
-	return j, nil
+	return &journal{fd: fd, addr: &unix.SockaddrUnix{Name: path}}, nil
 }
 
 // setFields makes the fields that all records have.

@@ -114,7 +114,7 @@ func copyForAll(t *testing.T, exe io.Reader) string {
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become another user")
+		t.Skip("not running as root")
 	}
 }
 
@@ -184,4 +184,39 @@ func TestStartWithoutSubordinateIDs(t *testing.T) {
 	got := runAs(t, uid, uid)
 	wantLines(t, got, "warning user 54321 has no range", "ids 0 0 outside 54321 true",
 		"uid_map 0 54321 1", "gid_map 0 54321 1", "mount <nil>", "CapEff "+allCaps(), "ended exit status 5 <nil>")
+}
+
+// TestStartDisabled takes user namespaces away from a child only: the limit is
+// that of the user namespace it is set in.
+func TestStartDisabled(t *testing.T) {
+	needRoot(t)
+	path := copyForAll(t, mustOpen(t, "/proc/self/exe"))
+	maps := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 300000, Size: 2000}}
+	cmd := exec.Command("/bin/sh", "-c", `echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --reuid 1000 --regid 1000 --clear-groups "$0"`, path)
+	cmd.Env = []string{roleVar + "=" + starter, "PATH=" + os.Getenv("PATH")}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: maps, GidMappings: maps,
+		GidMappingsEnableSetgroups: true, Credential: &syscall.Credential{}}
+	out, _ := cmd.CombinedOutput()
+	if want := "error user namespaces are disabled on this machine (sysctl user.max_user_namespaces is 0)"; !strings.Contains(string(out), want) {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+func TestStartWithoutMapper(t *testing.T) {
+	needRoot(t)
+	uid, gid := addUser(t)
+	t.Setenv("PATH", "/nonexistent")
+	got := runAs(t, uid, gid)
+	wantLines(t, got, "error cannot map the subordinate ids: newuidmap is not installed (apt install uidmap")
+}
+
+func mustOpen(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Root is the path of the container's root directory as the kernel shows it to
@@ -21,7 +22,7 @@ func (s *Sandbox) Root() string { return "/proc/" + strconv.Itoa(s.pid) + "/root
 // Signal sends a signal to the first process. SIGKILL also thaws a paused
 // container and, where the pid namespace is shared, ends all its processes.
 func (s *Sandbox) Signal(sig syscall.Signal) error {
-	if err := s.container.Signal(sig); err != nil {
+	if err := s.signal(sig); err != nil {
 		return notRunning(fmt.Errorf("cannot signal the container: %w", err), err)
 	}
 	return nil
@@ -29,7 +30,7 @@ func (s *Sandbox) Signal(sig syscall.Signal) error {
 
 // Pause freezes all processes of the container, Resume thaws them.
 func (s *Sandbox) Pause() error {
-	if err := s.container.Pause(); err != nil {
+	if err := s.control("pause"); err != nil {
 		return notRunning(fmt.Errorf("cannot pause the container: %w", err), err)
 	}
 	return nil
@@ -37,7 +38,7 @@ func (s *Sandbox) Pause() error {
 
 // Resume lets a paused container go on.
 func (s *Sandbox) Resume() error {
-	if err := s.container.Resume(); err != nil {
+	if err := s.control("resume"); err != nil {
 		return notRunning(fmt.Errorf("cannot resume the container: %w", err), err)
 	}
 	return nil
@@ -45,15 +46,59 @@ func (s *Sandbox) Resume() error {
 
 // Pids are all processes in the container's cgroup, in the caller's namespace.
 func (s *Sandbox) Pids() ([]int, error) {
-	pids, err := s.container.Processes()
+	pids, err := s.members()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the container's processes: %w", err)
 	}
 	return pids, nil
 }
 
+// control pauses or resumes.
+func (s *Sandbox) control(verb string) error {
+	switch {
+	case s.foreign != nil:
+		return s.foreign.run(s.foreign.command(verb, s.id))
+	case verb == "pause":
+		return s.container.Pause()
+	}
+	return s.container.Resume()
+}
+
+func (s *Sandbox) signal(sig syscall.Signal) error {
+	if s.foreign == nil {
+		return s.container.Signal(sig)
+	}
+	fd, err := unix.PidfdOpen(s.pid, 0)
+	if err != nil {
+		return ErrNotRunning
+	}
+	defer unix.Close(fd)
+	if err := s.runs(); err != nil {
+		return err
+	}
+	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil {
+		return err
+	}
+	if sig == unix.SIGKILL {
+		_ = s.control("resume") // fails where it is not paused
+	}
+	return nil
+}
+
+// members are the processes in the cgroups.
+func (s *Sandbox) members() ([]int, error) {
+	if s.foreign == nil {
+		return s.container.Processes()
+	}
+	m, err := s.foreign.manager()
+	if err != nil {
+		return nil, err
+	}
+	return m.GetAllPids()
+}
+
 func notRunning(told, err error) error {
-	if errors.Is(err, libcontainer.ErrNotRunning) {
+	if errors.Is(err, libcontainer.ErrNotRunning) || errors.Is(err, ErrNotRunning) {
 		return fmt.Errorf("%w", ErrNotRunning)
 	}
 	return told
@@ -62,6 +107,9 @@ func notRunning(told, err error) error {
 // Update changes the limits of a running container. r is made by spec.Limits;
 // what is nil or zero in it stays as it is. Device rules are left alone.
 func (s *Sandbox) Update(r *specs.LinuxResources) error {
+	if s.foreign != nil {
+		return s.foreign.update(r)
+	}
 	config := s.container.Config()
 	fresh, err := specconv.CreateCgroupConfig(&specconv.CreateOpts{
 		CgroupName: s.id,
@@ -130,7 +178,11 @@ func (s *Sandbox) Destroy() error {
 	if err := s.end(); err != nil {
 		return fmt.Errorf("cannot end the container's processes: %w", err)
 	}
-	if err := s.container.Destroy(); err != nil {
+	destroy := s.container.Destroy
+	if s.foreign != nil {
+		destroy = s.foreign.destroy
+	}
+	if err := destroy(); err != nil {
 		return fmt.Errorf("cannot remove the container's sandbox: %w", err)
 	}
 	if err := os.RemoveAll(s.StateDir()); err != nil {

@@ -38,7 +38,7 @@ type ExecOptions struct {
 // Process is a program that runs in a sandbox beside the first one. It is a
 // child of the calling process, which has to Wait for it.
 type Process struct {
-	process *libcontainer.Process
+	process waiter
 	pid     int
 	start   uint64
 }
@@ -50,6 +50,26 @@ func (s *Sandbox) Exec(o ExecOptions) (*Process, error) {
 	if len(o.Args) == 0 || o.Args[0] == "" {
 		return nil, errors.New("cannot execute: no command is given")
 	}
+	if err := s.runs(); err != nil {
+		return nil, fmt.Errorf("cannot execute %q: %w", o.Args[0], err)
+	}
+	if s.foreign != nil {
+		return s.foreign.exec(o)
+	}
+	p := furtherProcess(o)
+	if err := oneProcessor(func() error { return s.container.Start(p) }); err != nil {
+		return nil, explain(err, o.Args[0])
+	}
+	pid, err := p.Pid()
+	if err != nil {
+		return nil, err
+	}
+	out := &Process{process: p, pid: pid}
+	out.start, _ = startTime(pid) // it may have ended, and still waits to be reaped
+	return out, nil
+}
+
+func furtherProcess(o ExecOptions) *libcontainer.Process {
 	p := &libcontainer.Process{
 		Args:            o.Args,
 		Env:             o.Env,
@@ -71,21 +91,7 @@ func (s *Sandbox) Exec(o ExecOptions) (*Process, error) {
 		p.AdditionalGroups = append(p.AdditionalGroups, int(g))
 	}
 	streams(p, o.Stdin, o.Stdout, o.Stderr, o.ConsoleSocket)
-	if err := s.runs(); err != nil {
-		return nil, fmt.Errorf("cannot execute %q: %w", o.Args[0], err)
-	}
-	if err := oneProcessor(func() error { return s.container.Start(p) }); err != nil {
-		return nil, explain(err, o.Args[0])
-	}
-	pid, err := p.Pid()
-	if err != nil {
-		return nil, err
-	}
-	out := &Process{process: p, pid: pid}
-	if stat, err := system.Stat(pid); err == nil {
-		out.start = stat.StartTime
-	}
-	return out, nil
+	return p
 }
 
 // runs says by error whether the first process is there.

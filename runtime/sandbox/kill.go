@@ -7,6 +7,8 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
+
+	"skiff/state/process"
 )
 
 // endTimeout bounds how long killed processes may take to go away. One in
@@ -17,7 +19,8 @@ const endTimeout = 10 * time.Second
 // process that is the caller's child is reaped.
 func (s *Sandbox) end() error {
 	if s.runs() == nil {
-		if err := s.container.Signal(unix.SIGKILL); err != nil && !errors.Is(err, libcontainer.ErrNotRunning) {
+		err := s.kill()
+		if err != nil && !errors.Is(err, libcontainer.ErrNotRunning) && !errors.Is(err, ErrNotRunning) {
 			return err
 		}
 		if err := s.gone(); err != nil {
@@ -25,6 +28,19 @@ func (s *Sandbox) end() error {
 		}
 	}
 	return s.killRest()
+}
+
+// kill kills all of the sandbox where it has cgroups of its own, and else its
+// first process: whoever else is in the cgroup is none of its.
+func (s *Sandbox) kill() error {
+	if len(s.Cgroups()) > 0 {
+		return s.signal(unix.SIGKILL)
+	}
+	err := process.Signal(s.pid, s.start, unix.SIGKILL)
+	if errors.Is(err, process.ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // gone waits for the end of the first process through a pidfd.
@@ -60,9 +76,12 @@ func (s *Sandbox) gone() error {
 // killRest ends processes that outlived the first one: there are some where the
 // pid namespace is shared, and after an exec.
 func (s *Sandbox) killRest() error {
+	if len(s.Cgroups()) == 0 {
+		return nil
+	}
 	deadline := time.Now().Add(endTimeout)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		pids, err := s.container.Processes()
+		pids, err := s.members()
 		if err != nil || len(pids) == 0 {
 			return nil // no cgroup, no processes
 		}
@@ -84,7 +103,7 @@ func (s *Sandbox) killMember(pid int) {
 		return
 	}
 	defer unix.Close(fd)
-	pids, err := s.container.Processes()
+	pids, err := s.members()
 	if err != nil {
 		return
 	}

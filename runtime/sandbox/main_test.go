@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,10 +56,14 @@ func newBox(t *testing.T, args ...string) *box {
 	facts := hostfacts.New().Facts()
 	b := &box{t: t, cfg: config(id, args), in: spec.Inputs{Host: facts, Rootfs: filepath.Join(root, "rootfs")}}
 	b.cfg.CgroupParent = "/skiff-test-" + id[56:]
-	if facts.Systemd {
+	// With systemd both managers can be tried: SKIFF_TEST_CGROUPFS=1 takes the other.
+	systemd := facts.Systemd && os.Getenv("SKIFF_TEST_CGROUPFS") == ""
+	if systemd {
 		b.cfg.CgroupManager, b.cfg.CgroupParent = "systemd", ""
 	}
-	b.opts = sandbox.Options{ID: id, StateRoot: filepath.Join(root, "s"), SystemdCgroup: facts.Systemd}
+	b.opts = sandbox.Options{ID: id, StateRoot: filepath.Join(root, "s"), SystemdCgroup: systemd}
+	// The whole suite can be run with another runtime.
+	b.opts.Runtime = os.Getenv("SKIFF_TEST_RUNTIME")
 	makeRootfs(t, b.in.Rootfs)
 	t.Cleanup(func() {
 		if left := cgroupDirs(t, id); len(left) > 0 {
@@ -235,6 +240,13 @@ func runForBench() {
 	if rootless {
 		cfg.CgroupParent = ""
 	}
+	systemd := os.Getenv("BENCH_SYSTEMD") != ""
+	if systemd {
+		cfg.CgroupManager, cfg.CgroupParent = "systemd", ""
+	}
+	if m, err := strconv.ParseInt(os.Getenv("BENCH_MEMORY"), 10, 64); err == nil {
+		cfg.Resources.Memory = m
+	}
 	s, err := spec.Build(cfg, spec.Inputs{Host: hostfacts.New().Facts(), Rootless: rootless, Rootfs: os.Args[2]})
 	if err == nil && os.Getenv("BENCH_SPEC") != "" {
 		data, _ := json.Marshal(s)
@@ -244,7 +256,7 @@ func runForBench() {
 	var sb *sandbox.Sandbox
 	if err == nil {
 		sb, err = sandbox.Create(sandbox.Options{
-			ID: cfg.ID, StateRoot: os.Args[3], Spec: s, Rootless: rootless,
+			ID: cfg.ID, StateRoot: os.Args[3], Spec: s, Rootless: rootless, SystemdCgroup: systemd,
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		})
 	}

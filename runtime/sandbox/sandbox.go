@@ -48,6 +48,9 @@ type Options struct {
 	ConsoleSocket *os.File
 	// Rows and Cols are the terminal's first size; zero leaves the kernel's.
 	Rows, Cols uint16
+	// Runtime is the path of another OCI runtime to use, such as crun; empty means
+	// libcontainer. The calling process adopts orphans from then on.
+	Runtime string
 }
 
 // Sandbox is a container that was made. Its methods may be used by one
@@ -55,11 +58,19 @@ type Options struct {
 type Sandbox struct {
 	id        string
 	stateRoot string
+	// One of the two is set: libcontainer's container, or another runtime's.
 	container *libcontainer.Container
-	// process is the first process where this program started it.
-	process *libcontainer.Process
+	foreign   *foreign
+	// process is the first process where this program may wait for it.
+	process waiter
 	pid     int
 	start   uint64
+}
+
+// waiter is a process of libcontainer's or of package os.
+type waiter interface {
+	Wait() (*os.ProcessState, error)
+	Signal(os.Signal) error
 }
 
 // IsInit says whether this program was started as a sandbox's first process.
@@ -78,6 +89,9 @@ func Init() {
 // Whatever was done is undone if it fails; the error is then ErrNotFound or
 // ErrNotExecutable if the program is to blame.
 func Create(o Options) (*Sandbox, error) {
+	if o.Runtime != "" {
+		return createForeign(o)
+	}
 	quiet()
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName:       o.ID,
@@ -112,9 +126,13 @@ func (s *Sandbox) launch(p *libcontainer.Process) error {
 		return err
 	}
 	s.pid = pid
-	stat, err := system.Stat(pid)
-	s.start = stat.StartTime
+	s.start, err = startTime(pid)
 	return err
+}
+
+func startTime(pid int) (uint64, error) {
+	stat, err := system.Stat(pid)
+	return stat.StartTime, err
 }
 
 // oneProcessor has the init process that f starts begin with one thread of Go's
@@ -178,6 +196,9 @@ func streams(p *libcontainer.Process, stdin, stdout, stderr, console *os.File) {
 // Load finds a sandbox that was made earlier, by any process. The error is
 // os.ErrNotExist if there is none.
 func Load(stateRoot, id string) (*Sandbox, error) {
+	if s, err := loadForeign(stateRoot, id); s != nil || err != nil {
+		return s, err
+	}
 	quiet()
 	c, err := libcontainer.Load(stateRoot, id)
 	if errors.Is(err, libcontainer.ErrNotExist) {
@@ -208,13 +229,18 @@ func (s *Sandbox) StateDir() string { return filepath.Join(s.stateRoot, s.id) }
 // Cgroups are the absolute directories of its cgroups, one on v2 and one per
 // hierarchy on v1, sorted. Those that could not be made are left out.
 func (s *Sandbox) Cgroups() []string {
-	st, err := s.container.State()
-	if err != nil {
-		return nil
+	paths := map[string]string{}
+	if s.foreign != nil {
+		paths = s.foreign.Paths
+	} else if st, err := s.container.State(); err == nil {
+		paths = st.CgroupPaths
 	}
 	var out []string
-	for _, dir := range st.CgroupPaths {
-		if _, err := os.Stat(dir); dir != "" && err == nil {
+	for _, dir := range paths {
+		if !strings.Contains(filepath.Base(dir), s.id) {
+			continue // not made for it: it runs in the caller's cgroup, with others
+		}
+		if _, err := os.Stat(dir); err == nil {
 			out = append(out, dir)
 		}
 	}
@@ -239,7 +265,11 @@ func (s *Sandbox) OOMFiles() []string {
 
 // Start lets the user's program begin.
 func (s *Sandbox) Start() error {
-	if err := s.container.Exec(); err != nil {
+	start := func() error { return s.foreign.run(s.foreign.command("start", s.id)) }
+	if s.foreign == nil {
+		start = s.container.Exec
+	}
+	if err := start(); err != nil {
 		return fmt.Errorf("cannot start the container: %w", err)
 	}
 	return nil

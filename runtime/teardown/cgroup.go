@@ -21,9 +21,35 @@ const (
 	removeWait = 2 * time.Second
 )
 
+// own keeps the directories that were made for one container: those whose name
+// has a container's id in it. A record that names any other cgroup is wrong, and
+// to believe it would be to kill processes that are none of the container's.
+func own(cgroups []string) (out []string) {
+	for _, dir := range cgroups {
+		if filepath.IsAbs(dir) && hasID(filepath.Base(dir)) {
+			out = append(out, dir)
+		}
+	}
+	return out
+}
+
+// hasID reports whether 64 hex digits follow each other in a name.
+func hasID(name string) bool {
+	run := 0
+	for _, r := range name {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			run = 0
+		} else if run++; run == 64 {
+			return true
+		}
+	}
+	return false
+}
+
 // Kill ends every process in the cgroups and those below them and waits until
 // they are gone. A cgroup that is not there is no error.
 func Kill(cgroups []string) error {
+	cgroups = own(cgroups)
 	deadline := time.Now().Add(killWait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		left := 0
@@ -137,7 +163,7 @@ func tree(dir string) []string {
 // removeCgroups removes the cgroups with those below them, deepest first.
 func removeCgroups(cgroups []string) error {
 	var errs []error
-	for _, dir := range cgroups {
+	for _, dir := range own(cgroups) {
 		errs = append(errs, removeCgroup(dir))
 	}
 	return errors.Join(errs...)

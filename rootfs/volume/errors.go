@@ -1,0 +1,26 @@
+package volume
+
+import (
+	"fmt"
+
+	"skiff/state"
+)
+
+// kindError is an error of one of state's kinds whose text says so itself.
+type kindError struct {
+	text string
+	kind error
+}
+
+func (e *kindError) Error() string { return e.text }
+
+// Is makes errors.Is find the kind.
+func (e *kindError) Is(target error) bool { return target == e.kind }
+
+func notFound(name string) error {
+	return &kindError{fmt.Sprintf("no volume with name %q found", name), state.ErrNotFound}
+}
+
+func invalid(format string, args ...any) error {
+	return &kindError{fmt.Sprintf(format, args...), state.ErrInvalid}
+}

@@ -1,0 +1,137 @@
+package logfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// journalIdle is for how long nothing must have come from the journal after the
+// container's end for its log to be taken as whole.
+const journalIdle = 300 * time.Millisecond
+
+// readJournal reads a container's records from the journal through journalctl.
+func readJournal(o ReadOptions, f func(Entry) error) error {
+	path, err := journalctl()
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	p, err := os.StartProcess(path, append([]string{"journalctl"}, journalArgs(o)...), &os.ProcAttr{
+		Files: []*os.File{nil, w, nil},
+	})
+	w.Close()
+	if err != nil {
+		return fmt.Errorf("cannot read the journal: %w", err)
+	}
+	defer func() {
+		p.Kill()
+		p.Wait()
+	}()
+	rd := &reader{decode: decodeJournal, o: o, f: f}
+	buf := make([]byte, 64<<10)
+	running := true
+	for {
+		if o.Follow {
+			r.SetReadDeadline(time.Now().Add(journalIdle))
+		}
+		n, err := r.Read(buf)
+		if n > 0 {
+			if err := rd.records(buf[:n]); err != nil {
+				if err == errUntil {
+					return nil
+				}
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && running:
+			running = o.Running == nil || o.Running()
+		default:
+			return nil
+		}
+	}
+}
+
+func journalctl() (string, error) {
+	for _, dir := range []string{"/usr/bin", "/bin", "/run/current-system/sw/bin"} {
+		path := dir + "/journalctl"
+		if st, err := os.Stat(path); err == nil && st.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", errors.New("cannot read the journal: journalctl is not installed")
+}
+
+func journalArgs(o ReadOptions) []string {
+	args := []string{"--output=json", "--no-pager", "--quiet", "--all", "CONTAINER_ID_FULL=" + o.ID}
+	if o.Tail >= 0 {
+		args = append(args, "--lines="+strconv.Itoa(o.Tail))
+	} else if o.Follow {
+		args = append(args, "--lines=all")
+	}
+	if o.Follow {
+		args = append(args, "--follow")
+	}
+	if !o.Since.IsZero() {
+		args = append(args, "--since=@"+strconv.FormatInt(o.Since.Unix(), 10))
+	}
+	return args
+}
+
+// decodeJournal takes one line of journalctl's JSON apart. A message that is
+// not text is an array of numbers there.
+func decodeJournal(line []byte) (e Entry, ok bool) {
+	var r struct {
+		Message  json.RawMessage `json:"MESSAGE"`
+		Time     string          `json:"__REALTIME_TIMESTAMP"`
+		Priority string          `json:"PRIORITY"`
+		Partial  string          `json:"CONTAINER_PARTIAL_MESSAGE"`
+	}
+	if json.Unmarshal(line, &r) != nil {
+		return e, false
+	}
+	us, err := strconv.ParseInt(r.Time, 10, 64)
+	if err != nil {
+		return e, false
+	}
+	e.Time = time.UnixMicro(us)
+	if r.Priority == "3" {
+		e.Stream = Stderr
+	}
+	e.Partial = strings.EqualFold(r.Partial, "true")
+	if e.Text, ok = journalText(r.Message); !ok {
+		return e, false
+	}
+	if !e.Partial {
+		e.Text = append(e.Text, '\n')
+	}
+	return e, true
+}
+
+func journalText(m json.RawMessage) ([]byte, bool) {
+	if bytes.HasPrefix(m, []byte("[")) {
+		var numbers []int
+		if json.Unmarshal(m, &numbers) != nil {
+			return nil, false
+		}
+		text := make([]byte, len(numbers))
+		for i, n := range numbers {
+			text[i] = byte(n)
+		}
+		return text, true
+	}
+	var text string
+	err := json.Unmarshal(m, &text)
+	return []byte(text), err == nil
+}

@@ -1,0 +1,74 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotShared means that the other container has nothing to share there.
+var ErrNotShared = errors.New("it is no file system of the container's own")
+
+// MountFrom mounts what the sandbox has mounted at path, which must be a tmpfs,
+// on the directory target of the calling process's mount namespace. It is how a
+// container that joins another one's IPC namespace gets its /dev/shm: nothing
+// of a container's mounts can be seen from outside.
+func (s *Sandbox) MountFrom(path, target string) error {
+	fd, err := s.cloneMount(path)
+	if err != nil {
+		return fmt.Errorf("cannot share %s of container %s: %w", path, s.id, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("cannot share %s of container %s: %w", path, s.id, err)
+	}
+	return nil
+}
+
+// cloneMount opens a copy of the mount at path in the sandbox.
+func (s *Sandbox) cloneMount(path string) (int, error) {
+	pidfd, err := unix.PidfdOpen(s.pid, 0)
+	if err != nil {
+		return -1, ErrNotRunning
+	}
+	defer unix.Close(pidfd)
+	if err := s.runs(); err != nil {
+		return -1, err
+	}
+	type result struct {
+		fd  int
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		// The thread is in another namespace afterwards, so it ends here.
+		runtime.LockOSThread()
+		fd, err := cloneInside(pidfd, path)
+		done <- result{fd, err}
+	}()
+	r := <-done
+	return r.fd, r.err
+}
+
+// cloneInside runs on a thread of its own. The path is resolved in the
+// container, so that its links lead nowhere else.
+func cloneInside(pidfd int, path string) (int, error) {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return -1, err
+	}
+	if err := unix.Setns(pidfd, unix.CLONE_NEWNS); err != nil {
+		return -1, err
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
+		unix.Close(fd)
+		return -1, ErrNotShared
+	}
+	return fd, nil
+}
