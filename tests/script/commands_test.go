@@ -30,13 +30,14 @@ import (
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
 //	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
+//	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"sigkill": cmdSigkill, "leaks": cmdLeaks,
+		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
 	}
 }
 
