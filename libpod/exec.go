@@ -148,6 +148,7 @@ func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, 
 
 // execHere enters the container from this process.
 func (e *Engine) execHere(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+	sandbox.Warm()
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
 		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
