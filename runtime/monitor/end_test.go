@@ -280,3 +280,32 @@ func TestOrphansAreReaped(t *testing.T) {
 	s.CloseStdin()
 	b.run(s)
 }
+
+// Where the container has no pid namespace of its own, its other processes do
+// not end with the first.
+func TestWhatIsLeftInTheCgroupsIsKilled(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make cgroups")
+	}
+	for _, root := range []string{"/sys/fs/cgroup/freezer", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+		dir := filepath.Join(root, "skiff-test-"+itoa(os.Getpid()))
+		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil || os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		b := newBox(t, fake{
+			Script:   "echo $$ > " + dir + "/cgroup.procs; sleep 61 & sleep 61 & echo $!; exit 0",
+			Teardown: state.Teardown{Cgroups: []string{dir}},
+		})
+		b.launch.Attach = everything
+		st, out, _ := b.run(b.start())
+		if st.ExitCode != 0 || st.Error != "" {
+			t.Errorf("%s: status %+v", root, st)
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			t.Errorf("%s is left", dir)
+		}
+		if _, err := os.Lstat("/proc/" + strings.TrimSpace(out)); err == nil {
+			t.Errorf("%s: process %s is left", root, out)
+		}
+	}
+}

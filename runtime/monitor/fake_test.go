@@ -29,7 +29,6 @@ type fake struct {
 	Crash    string         `json:"crash"`    // "early", "reported", "late" (after Go)
 	Teardown state.Teardown `json:"teardown"` // to report
 	OOMFiles []string       `json:"oomFiles"`
-	Cgroup   string         `json:"cgroup"` // to run the script in
 	Reserve  bool           `json:"reserve"`
 }
 
@@ -147,13 +146,6 @@ func (f *fake) spawn(script string, gate int) (int, error) {
 	files := append(std, ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), uintptr(gate))
 	if gate < 0 {
 		files = std
-	}
-	if f.Cgroup != "" {
-		dir, err := os.Open(f.Cgroup)
-		if err != nil {
-			return 0, err
-		}
-		sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
 	}
 	return syscall.ForkExec("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{
 		Dir: "/", Env: os.Environ(), Files: files, Sys: sys,
