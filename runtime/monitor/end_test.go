@@ -288,7 +288,7 @@ func TestWhatIsLeftInTheCgroupsIsKilled(t *testing.T) {
 		t.Skip("needs root to make cgroups")
 	}
 	for _, root := range []string{"/sys/fs/cgroup/freezer", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		dir := filepath.Join(root, "skiff-test-"+itoa(os.Getpid()))
+		dir := filepath.Join(root, "skiff-test-"+itoa(os.Getpid())+"-"+strings.Repeat("ab", 32))
 		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil || os.Mkdir(dir, 0o755) != nil {
 			continue
 		}

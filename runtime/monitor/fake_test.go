@@ -30,6 +30,7 @@ type fake struct {
 	Teardown state.Teardown `json:"teardown"` // to report
 	OOMFiles []string       `json:"oomFiles"`
 	Reserve  bool           `json:"reserve"`
+	Warnings []string       `json:"warnings"`
 }
 
 // TestMain lets the test's program also be the monitor and the fake skiff.
@@ -97,7 +98,7 @@ func (f *fake) start(dir string) error {
 		return err
 	}
 	unix.Close(gate[0])
-	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles}
+	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles, Warnings: f.Warnings}
 	var fds []int
 	if f.Reserve {
 		fd, err := unix.MemfdCreate("reserved", unix.MFD_CLOEXEC)

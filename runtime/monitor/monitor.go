@@ -71,6 +71,7 @@ type monitor struct {
 	oom     oomCount
 	// reserved are the descriptors that keep published ports from others.
 	reserved []int
+	warnings []string // of the start stage, for the launcher
 
 	restart      restarter
 	stopping     bool // by the user: no restart

@@ -357,3 +357,12 @@ func TestShortLivesAreNotMissed(t *testing.T) {
 		}
 	}
 }
+
+func TestWarningsReachTheLauncher(t *testing.T) {
+	b := newBox(t, fake{Script: "exit 0", Warnings: []string{"no swap limit"}})
+	s := b.start()
+	if w := s.Warnings(); len(w) != 1 || w[0] != "no swap limit" {
+		t.Errorf("warnings %q", w)
+	}
+	b.run(s)
+}
