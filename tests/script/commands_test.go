@@ -30,13 +30,14 @@ import (
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
 //	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
+//	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"sigkill": cmdSigkill, "leaks": cmdLeaks,
+		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
 	}
 }
 
@@ -102,7 +103,7 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: oneline PATTERN")
 	}
-	stderr := ts.ReadFile("stderr")
+	stderr := hint.ReplaceAllString(ts.ReadFile("stderr"), "")
 	if !strings.HasPrefix(stderr, "Error: ") || strings.Count(stderr, "\n") != 1 {
 		ts.Fatalf("want one line that begins with \"Error: \", got %q", stderr)
 	}
@@ -110,6 +111,9 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("want %q in %q (%v)", args[0], stderr, err)
 	}
 }
+
+// hint is the second line that an error in the command line may have.
+var hint = regexp.MustCompile(`(?m)^(See|Try) 'skiff .*--help'.*\n`)
 
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
