@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -101,6 +102,18 @@ func highest(set string) int {
 	return top
 }
 
+// applicable leaves out the defaults that are about a network which is not the
+// container's own; asked for by the user they are an error at the start.
+func (b *builder) applicable(defaults map[string]string) map[string]string {
+	mode := b.cfg.Network.Mode
+	if mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) {
+		return defaults
+	}
+	out := maps.Clone(defaults)
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, "net.") })
+	return out
+}
+
 // limits completes ulimits, sysctls, devices and the number of tasks.
 func (b *builder) limits() error {
 	c, conf := b.cfg, b.in.Defaults.Containers
@@ -116,7 +129,7 @@ func (b *builder) limits() error {
 		}
 	}
 	c.Ulimits = ulimits
-	c.Sysctls = merged(conf.Sysctls, c.Sysctls)
+	c.Sysctls = merged(b.applicable(conf.Sysctls), c.Sysctls)
 	devices := slices.Clone(c.Devices)
 	for _, d := range conf.Devices {
 		if !slices.ContainsFunc(devices, func(o state.Device) bool { return o.Container == d.Container }) {
