@@ -23,6 +23,7 @@ import (
 //	code N PROGRAM ARGS…       the program must end with exactly this status
 //	until PATTERN PROGRAM …    again until its output has the pattern (20 s)
 //	oneline PATTERN            the last stderr is one line "Error: …" with the pattern
+//	[!] typed FILE PROGRAM …   on a terminal, the file typed when it is raw
 //	same FILE                  the last stdout is exactly the file's content
 //	keep NAME                  the last stdout, without the last newline, as $NAME
 //	load busybox httpd         loads test images from their archives
@@ -36,7 +37,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"sigkill": cmdSigkill, "leaks": cmdLeaks,
+		"sigkill": cmdSigkill, "leaks": cmdLeaks, "typed": cmdTyped,
 	}
 }
 
