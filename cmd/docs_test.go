@@ -78,7 +78,7 @@ func checkFlags(t *testing.T, name, page string, flags []cli.Flag) {
 		known[f.Names()[0]] = true
 	}
 	for h := range headings {
-		if m := regexp.MustCompile(`\*\*--([a-z0-9-]+)\*\*`).FindStringSubmatch(h); m == nil || !known[m[1]] {
+		if m := regexp.MustCompile(`\*\*--?([a-z0-9-]+)\*\*`).FindStringSubmatch(h); m == nil || !known[m[1]] {
 			t.Errorf("%s: the page speaks of %q, which the command does not have", name, h)
 		}
 	}

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"skiff/libpod"
 	"skiff/libpod/account"
+	"skiff/rootfs/layer"
 	"skiff/rootfs/safepath"
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/program"
+	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
 	"skiff/state"
 )
@@ -74,17 +75,35 @@ func (s *starter) join(in *spec.Inputs) error {
 		if !ok {
 			continue
 		}
-		path, pid, err := s.namespaceOf(id, n.kind)
+		path, err := s.namespaceOf(id, n.kind)
 		if err != nil {
 			return err
 		}
 		*n.path = path
 		if n.kind == "ipc" {
-			// The shared memory of an IPC namespace is a mount of its first container.
-			in.Shm = "/proc/" + strconv.Itoa(pid) + "/root/dev/shm"
+			if in.Shm, err = s.sharedMemory(id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// sharedMemory mounts the shared memory of another container where only this
+// one sees it: the memory belongs to the IPC namespace, the mount does not.
+func (s *starter) sharedMemory(id string) (string, error) {
+	target := filepath.Join(s.dirs.Run, "shm")
+	if err := os.MkdirAll(target, 0o700); err != nil {
+		return "", err
+	}
+	if err := layer.PrivateMountPoint(target); err != nil {
+		return "", err
+	}
+	box, err := sandbox.Load(s.engine.Roots.Sandboxes(), id)
+	if err != nil {
+		return "", err
+	}
+	return target, box.MountFrom("/dev/shm", target)
 }
 
 // devices reads what the host has where the user named devices.

@@ -34,6 +34,9 @@ func Main(args []string) int {
 		fmt.Fprintln(os.Stderr, "Error: skiff's internal commands are not for people")
 		return 125
 	}
+	if args[1] == libpod.InternalStart || args[1] == libpod.InternalExec {
+		sandbox.Warm()
+	}
 	var opt libpod.Options
 	if err := json.Unmarshal([]byte(args[0]), &opt); err != nil {
 		fmt.Fprintf(os.Stderr, "Error: cannot read the options of an internal command: %v\n", err)

@@ -56,7 +56,7 @@ func (s *starter) newNetwork() (*networkStep, error) {
 
 // join uses the network namespace of another running container.
 func (n *networkStep) join(id string) error {
-	path, _, err := n.s.namespaceOf(id, "net")
+	path, err := n.s.namespaceOf(id, "net")
 	if err != nil {
 		return err
 	}
@@ -120,25 +120,24 @@ func (n *networkStep) close() {
 }
 
 // namespaceOf opens a namespace of another running container and gives a path
-// to it that stays good whatever becomes of that container's first process,
-// whose id it gives too.
-func (s *starter) namespaceOf(id, kind string) (path string, pid int, err error) {
+// to it that stays good whatever becomes of that container's first process.
+func (s *starter) namespaceOf(id, kind string) (path string, err error) {
 	live, err := s.engine.Store.Status(id)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if live.Phase != state.Running && live.Phase != state.Paused {
-		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: it is not running", kind, id)
+		return "", fmt.Errorf("cannot join the %s namespace of container %s: it is not running", kind, id)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", live.Pid, kind))
 	if err != nil {
-		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: %w", kind, id, err)
+		return "", fmt.Errorf("cannot join the %s namespace of container %s: %w", kind, id, err)
 	}
 	start, err := process.StartTime(live.Pid)
 	if err != nil || start != live.PidStart {
 		f.Close()
-		return "", 0, fmt.Errorf("cannot join the %s namespace of container %s: it has ended", kind, id)
+		return "", fmt.Errorf("cannot join the %s namespace of container %s: it has ended", kind, id)
 	}
 	s.held = append(s.held, f)
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), live.Pid, nil
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), nil
 }

@@ -120,6 +120,7 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		Stdin:         os.Stdin,
 		Stdout:        os.Stdout,
 		Stderr:        os.Stderr,
+		Runtime:       s.cfg.Runtime,
 	}
 	if s.cfg.Process.Terminal {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil

@@ -60,6 +60,7 @@ func (m *monitor) spawnStart() error {
 func (m *monitor) created(st *stage) error {
 	r := st.report
 	m.reserved, st.fds = st.fds, nil
+	m.warnings = r.Warnings
 	m.pid = r.Pid
 	m.oom = countOOM(r.OOMFiles)
 	if m.l.Terminal {
@@ -87,7 +88,7 @@ func (m *monitor) started() {
 	m.doing = running
 	m.main.listen()
 	if m.launcher != nil {
-		m.launcher.sendJSON(wire.KindStarted, &m.status)
+		m.launcher.sendJSON(wire.KindStarted, wire.Started{Status: m.status, Warnings: m.warnings})
 	}
 	m.busy()
 	switch {

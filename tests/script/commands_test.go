@@ -23,7 +23,6 @@ import (
 //	code N PROGRAM ARGS…       the program must end with exactly this status
 //	until PATTERN PROGRAM …    again until its output has the pattern (20 s)
 //	oneline PATTERN            the last stderr is one line "Error: …" with the pattern
-//	[!] typed FILE PROGRAM …   on a terminal, the file typed when it is raw
 //	same FILE                  the last stdout is exactly the file's content
 //	keep NAME                  the last stdout, without the last newline, as $NAME
 //	load busybox httpd         loads test images from their archives
@@ -31,13 +30,14 @@ import (
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
 //	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
+//	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"sigkill": cmdSigkill, "leaks": cmdLeaks, "typed": cmdTyped,
+		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
 	}
 }
 

@@ -201,7 +201,7 @@ func removeTree(top string) {
 	}
 }
 
-// condition adds [cgroup1], [cgroup2], [ipv6], [tun] and [root].
+// condition adds [cgroup1], [cgroup2], [ipv6], [tun], [root] and [limits].
 func condition(cond string) (bool, error) {
 	switch cond {
 	case "cgroup1":
@@ -219,6 +219,9 @@ func condition(cond string) (bool, error) {
 		return err == nil, nil
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "limits": // an ordinary user gets cgroups from systemd on cgroup v2 only
+		v2, err := condition("cgroup2")
+		return os.Geteuid() == 0 || v2, err
 	}
 	return false, fmt.Errorf("no condition %q", cond)
 }
