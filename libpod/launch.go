@@ -2,7 +2,6 @@ package libpod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,8 +15,9 @@ import (
 	"skiff/state/lock"
 )
 
-// ErrRunning means that something cannot be done to a container that runs.
-var ErrRunning = errors.New("container is running")
+// ErrRunning means that something cannot be done to a container that runs. It
+// is of the kind state.ErrInUse.
+var ErrRunning error = &kindError{"container is running", state.ErrInUse}
 
 // monitorGrace is how long a start waits for the monitor of the run before to
 // finish its last steps.

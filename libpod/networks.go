@@ -153,7 +153,7 @@ func (e *Engine) NetworkPrune(filters []Filter) (removed []string, err error) {
 }
 
 // CollectNetworks takes down the bridges and rules of networks that no
-// container is in any more. It is called after containers were removed.
+// container is in any more.
 func (e *Engine) CollectNetworks() error {
 	if e.Rootless() {
 		return nil // an ordinary user has none

@@ -102,18 +102,6 @@ func highest(set string) int {
 	return top
 }
 
-// applicable leaves out the defaults that are about a network which is not the
-// container's own; asked for by the user they are an error at the start.
-func (b *builder) applicable(defaults map[string]string) map[string]string {
-	mode := b.cfg.Network.Mode
-	if mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) {
-		return defaults
-	}
-	out := maps.Clone(defaults)
-	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, "net.") })
-	return out
-}
-
 // limits completes ulimits, sysctls, devices and the number of tasks.
 func (b *builder) limits() error {
 	c, conf := b.cfg, b.in.Defaults.Containers
@@ -129,7 +117,7 @@ func (b *builder) limits() error {
 		}
 	}
 	c.Ulimits = ulimits
-	c.Sysctls = merged(b.applicable(conf.Sysctls), c.Sysctls)
+	c.Sysctls = merged(b.sysctlDefaults(), c.Sysctls)
 	devices := slices.Clone(c.Devices)
 	for _, d := range conf.Devices {
 		if !slices.ContainsFunc(devices, func(o state.Device) bool { return o.Container == d.Container }) {
@@ -148,6 +136,18 @@ func (b *builder) limitsPids() bool {
 	}
 	g := b.in.Host.Cgroup()
 	return g.Has("pids") || g.By("systemd").Has("pids")
+}
+
+// sysctlDefaults are containers.conf's, without those of a network that the
+// container shares: they are not the container's to set.
+func (b *builder) sysctlDefaults() map[string]string {
+	out := b.in.Defaults.Containers.Sysctls
+	if mode := b.cfg.Network.Mode; mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) {
+		return out
+	}
+	out = maps.Clone(out)
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, "net.") })
+	return out
 }
 
 // mounts are the user's, then containers.conf's and the image's volumes where

@@ -14,6 +14,9 @@ type Roots struct {
 	Data string
 	// Run holds what is true until the next boot. Option --runroot.
 	Run string
+	// VolumePath holds the volumes where they are not to be below Data. Option
+	// --volumepath.
+	VolumePath string `json:",omitempty"`
 }
 
 // Default gives the roots of the calling user: /var/lib/skiff and /run/skiff
@@ -71,7 +74,12 @@ func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
 func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
 
 // Volumes holds one directory per volume.
-func (r Roots) Volumes() string { return filepath.Join(r.Data, "volumes") }
+func (r Roots) Volumes() string {
+	if r.VolumePath != "" {
+		return r.VolumePath
+	}
+	return filepath.Join(r.Data, "volumes")
+}
 
 // Volume is a volume's directory, VolumeRecord its record, VolumeData its
 // content. VolumeLock is held by whoever fills or removes it, VolumeFill is
@@ -101,6 +109,10 @@ func (r Roots) Programs() string { return filepath.Join(r.Data, "programs") }
 
 // Sandboxes is libcontainer's state root: one directory per running container.
 func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
+
+// CgroupsLock is held shared while a container's cgroup is made, and exclusive
+// while the parent of the cgroups is removed.
+func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock") }
 
 // Container gives the paths of one container.
 func (r Roots) Container(id string) Container {
