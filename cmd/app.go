@@ -47,6 +47,9 @@ type Globals struct {
 	Runtime               string
 	RuntimeFlags          []string
 	Modules               []string
+	VolumePath            string
+	// given are the options that were read so far, as --name=value.
+	given []string
 }
 
 // openEngine gives App.Engine: it reads containers.conf and applies the global
@@ -65,8 +68,11 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err = libpod.Open(opts, set)
-		return engine, err
+		if engine, err = libpod.Open(opts, set); err != nil {
+			return nil, err
+		}
+		engine.Warn = app.Log.Warn
+		return engine, nil
 	}
 }
 
@@ -101,9 +107,12 @@ func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 	for _, d := range []struct {
 		dst *string
 		def string
-	}{{&g.Root, def.Data}, {&g.RunRoot, def.Run}} {
+	}{{&g.Root, def.Data}, {&g.RunRoot, def.Run}, {&g.VolumePath, ""}} {
 		if *d.dst == "" {
 			*d.dst = d.def
+		}
+		if *d.dst == "" {
+			continue
 		}
 		abs, err := filepath.Abs(*d.dst)
 		if err != nil {
@@ -117,12 +126,12 @@ func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 		return libpod.Options{}, usagef("invalid cgroup manager %q: want cgroupfs or systemd", g.CgroupManager)
 	}
 	switch g.StorageDriver {
-	case "", "overlay", "overlay2":
+	case "", "overlay", "overlay2", "vfs":
 	default:
-		return libpod.Options{}, usagef("invalid storage driver %q: want overlay", g.StorageDriver)
+		return libpod.Options{}, usagef("invalid storage driver %q: want overlay or vfs", g.StorageDriver)
 	}
 	return libpod.Options{
-		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot},
+		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot, VolumePath: g.VolumePath},
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
 		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
 		Firewall: set.Network.FirewallDriver,

@@ -15,7 +15,7 @@ func newCreate(app *App) *cli.Command {
 
 Example:
 skiff create --name web -p 8080:80 httpd`,
-		Flags: createFlags(),
+		Flags: createFlags(app),
 		Action: func(c *cli.Context) error {
 			req, err := createRequest(app, c)
 			if err != nil {
@@ -28,6 +28,9 @@ skiff create --name web -p 8080:80 httpd`,
 			p.StdinOnce = p.OpenStdin && p.AttachStdin
 			e, err := app.Engine()
 			if err != nil {
+				return err
+			}
+			if err := pullRetry(app, c, &req); err != nil {
 				return err
 			}
 			if req.Pull == "" {

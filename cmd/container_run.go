@@ -20,7 +20,7 @@ Examples:
 skiff run -d -p 8080:80 httpd
 skiff run -it --rm busybox
 skiff run --rm -m 64m -v ./data:/data:ro busybox ls /data`,
-		Flags: append(append(createFlags(), attachFlags()...),
+		Flags: append(append(createFlags(app), attachFlags()...),
 			toggle("Run in the background and print the container's ID", "detach", "d")),
 		Action: func(c *cli.Context) error { return runContainer(app, c) },
 	}
@@ -48,6 +48,9 @@ func runContainer(app *App, c *cli.Context) error {
 	}
 	e, err := app.Engine()
 	if err != nil {
+		return err
+	}
+	if err := pullRetry(app, c, &req); err != nil {
 		return err
 	}
 	if req.Pull == "" {

@@ -19,11 +19,11 @@ func number(usage, name string, short ...string) cli.Flag {
 }
 
 // createFlags are the options that run and create share.
-func createFlags() []cli.Flag {
+func createFlags(app *App) []cli.Flag {
 	var flags []cli.Flag
 	for _, group := range [][]cli.Flag{
 		identityFlags(), processFlags(), envFlags(), imageFlags(), networkFlags(),
-		resourceFlags(), mountFlags(), securityFlags(), healthFlags(), logFlags(),
+		resourceFlags(), mountFlags(), securityFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"),
 	} {
 		flags = append(flags, group...)
 	}

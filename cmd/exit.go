@@ -23,6 +23,8 @@ const (
 type status struct {
 	code int
 	err  error
+	// bare leaves out "Error: ".
+	bare bool
 }
 
 func (s *status) Error() string {
@@ -48,6 +50,12 @@ func withCode(code int, err error) error {
 		return nil
 	}
 	return &status{code: code, err: err}
+}
+
+// bareError is a mistake in the logging options, which Podman reports before
+// it can report errors: exit status 1 and no "Error: ".
+func bareError(msg string) error {
+	return &status{code: exitSome, err: errors.New(msg), bare: true}
 }
 
 // exitCode is the one place where errors become exit codes.
@@ -80,7 +88,11 @@ func report(app *App, err error) {
 		}
 		return
 	}
-	fmt.Fprintf(app.Err, "Error: %s%s\n", oneLine(err.Error()), hint(err))
+	prefix := "Error: "
+	if s != nil && s.bare {
+		prefix = ""
+	}
+	fmt.Fprintf(app.Err, "%s%s%s\n", prefix, oneLine(err.Error()), hint(err))
 	var u *usageError
 	if errors.As(err, &u) && u.command != "" && !u.quiet {
 		fmt.Fprintf(app.Err, "See '%s --help'\n", u.command)

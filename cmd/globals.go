@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -22,10 +23,30 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "runroot", Usage: "Directory of everything that holds until the next boot"},
 		&cli.StringFlag{Name: "runtime", Usage: "Path of an OCI runtime to use instead of skiff's own"},
 		&cli.StringSliceFlag{Name: "runtime-flag", Usage: "Option for the OCI runtime"},
-		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver (overlay)"},
+		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver: overlay or vfs"},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "Option for the storage driver"},
+		&cli.StringFlag{Name: "volumepath", Usage: "Directory of the volumes"},
 		&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "Print the version and exit"},
 	}
+}
+
+// persistentFlags are the global options as they may stand after the command:
+// by their long names only, a command's short ones are its own.
+func persistentFlags() []cli.Flag {
+	var out []cli.Flag
+	for _, f := range globalFlags() {
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			if f.Name == "version" {
+				continue
+			}
+			f.Aliases = nil
+		case *cli.StringFlag:
+			f.Aliases = nil
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // globals reads the options before the command into app and gives the words
@@ -38,21 +59,10 @@ func globals(app *App, args []string) (*words, error) {
 	if err != nil {
 		return nil, withCommand(err, app.Name)
 	}
-	var version bool
-	done := &cli.App{
-		Name: app.Name, Flags: w.used(globalFlags()), HideHelp: true, HideVersion: true,
-		Compiled: time.Unix(1, 0), DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
-		Action: func(c *cli.Context) error {
-			version = c.Bool("version")
-			return takeGlobals(app, c)
-		},
-	}
-	if len(w.options) > 0 {
-		if err := done.Run(append([]string{app.Name}, w.options...)); err != nil {
-			return nil, err
-		}
-	} else {
-		app.Log = Logger{w: app.Err, level: levelWarn}
+	app.Log = Logger{w: app.Err, level: levelWarn}
+	version, err := readGlobals(app, w)
+	if err != nil {
+		return nil, err
 	}
 	if version && !w.help {
 		w.rest = []string{"version"}
@@ -62,22 +72,66 @@ func globals(app *App, args []string) (*words, error) {
 	return &w, nil
 }
 
+// readGlobals takes the options of w next to those that were read before.
+func readGlobals(app *App, w words) (version bool, err error) {
+	if len(w.options) == 0 {
+		return false, nil
+	}
+	w.options = append(app.Global.given, w.options...)
+	done := &cli.App{
+		Name: app.Name, Flags: w.used(globalFlags()), HideHelp: true, HideVersion: true,
+		Compiled: time.Unix(1, 0), DisableSliceFlagSeparator: true, Writer: app.Out, ErrWriter: app.Err,
+		Action: func(c *cli.Context) error {
+			version = c.Bool("version")
+			return takeGlobals(app, c)
+		},
+	}
+	err = done.Run(append([]string{app.Name}, w.options...))
+	app.Global.given = w.options
+	return version, err
+}
+
+// lateGlobals takes the global options that stand after the command's name, and
+// leaves the command its own. A command's option hides a global one of its name.
+func lateGlobals(app *App, w *words, own []cli.Flag) error {
+	var late words
+	var rest []string
+	for _, o := range w.options {
+		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
+		if findFlag(own, name) == nil {
+			late.options = append(late.options, o)
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	if len(late.options) == 0 {
+		return nil
+	}
+	w.options = rest
+	if _, err := readGlobals(app, late); err != nil {
+		return err
+	}
+	app.Engine = openEngine(app) // an engine that is open already knows nothing of them
+	return nil
+}
+
 func takeGlobals(app *App, c *cli.Context) error {
 	g := &app.Global
 	g.Root, g.RunRoot, g.Config = c.String("root"), c.String("runroot"), c.String("config")
 	g.StorageDriver, g.StorageOpts = c.String("storage-driver"), c.StringSlice("storage-opt")
 	g.CgroupManager, g.Runtime = c.String("cgroup-manager"), c.String("runtime")
 	g.RuntimeFlags, g.Modules = c.StringSlice("runtime-flag"), c.StringSlice("module")
+	g.VolumePath = c.String("volumepath")
 	g.LogLevel = c.String("log-level")
 	if c.Bool("debug") {
 		if c.IsSet("log-level") {
-			return withCode(exitSome, fmt.Errorf("Setting --log-level and --debug is not allowed"))
+			return bareError("Setting --log-level and --debug is not allowed")
 		}
 		g.LogLevel = "debug"
 	}
 	level := parseLevel(g.LogLevel)
 	if level < 0 {
-		return withCode(exitSome, fmt.Errorf("Log Level %q is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic", g.LogLevel))
+		return bareError(fmt.Sprintf("Log Level %q is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic", g.LogLevel))
 	}
 	app.Log = Logger{w: app.Err, level: level}
 	if g.Config != "" {

@@ -100,6 +100,14 @@ func retryRequest(app *App, c *cli.Context, req *imagecall.Request) error {
 	return nil
 }
 
+// pullRetry fills in how the pull of run and create is tried again.
+func pullRetry(app *App, c *cli.Context, req *libpod.CreateRequest) error {
+	var call imagecall.Request
+	err := retryRequest(app, c, &call)
+	req.Retry, req.RetryDelay = call.Retry, call.RetryDelay
+	return err
+}
+
 // platformFlags choose among the images of an index.
 func platformFlags() []cli.Flag {
 	return []cli.Flag{

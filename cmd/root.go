@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func commands() []command {
 		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
 		{name: "volume prune", new: newVolumePrune},
 		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
+		// Pods.
+		{name: "pod ls", aliases: []string{"pod list", "pod ps"}, new: newPodList},
+		{name: "pod rm", new: newPodRm},
 		// System.
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
@@ -91,6 +95,7 @@ func groups() [][2]string {
 		{"container", "Manage containers"},
 		{"image", "Manage images"},
 		{"network", "Manage networks"},
+		{"pod", "Manage pods (skiff keeps none)"},
 		{"system", "Manage skiff"},
 		{"volume", "Manage volumes"},
 	}
@@ -222,7 +227,10 @@ func distance(a, b string) int {
 func invoke(app *App, c *command, path string, args []string) error {
 	made := c.new(app)
 	full := app.Name + " " + path
-	w, err := canonical(made.Flags, args, !c.verbatim)
+	w, err := canonical(append(slices.Clone(made.Flags), persistentFlags()...), args, !c.verbatim)
+	if err == nil && !w.help {
+		err = lateGlobals(app, &w, made.Flags)
+	}
 	if err != nil {
 		return withCommand(err, full)
 	}

@@ -30,6 +30,10 @@ type CreateRequest struct {
 	Authfile  string
 	CertDir   string
 	TLSVerify *bool
+	// Retry and RetryDelay say how a pull that fails is tried again, as in
+	// imagecall.Request.
+	Retry      *int
+	RetryDelay string
 	// Replace removes a container of the same name first. Podman: --replace.
 	Replace bool
 	// CIDFile gets the id and must not exist yet.

@@ -103,8 +103,8 @@ func (e *Engine) storeInfo() (*inspect.StoreInfo, error) {
 		GraphRoot: e.Roots.Data, RunRoot: e.Roots.Run, VolumePath: e.Roots.Volumes(),
 		ImageCopyTmpDir: imageTmpDir(), GraphStatus: map[string]string{},
 	}
-	if e.Global.StorageDriver != "" {
-		s.GraphDriverName = e.Global.StorageDriver
+	if e.Global.StorageDriver == "vfs" || isDir(filepath.Join(e.Roots.Storage(), "vfs-images")) {
+		s.GraphDriverName = "vfs"
 	}
 	containers, err := e.containers()
 	if err != nil {
@@ -163,6 +163,11 @@ func graphOptions(opts []string) map[string]any {
 		out[key] = value
 	}
 	return out
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 func storageConf() string {

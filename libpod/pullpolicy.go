@@ -48,14 +48,16 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 	}
 	stdio := imageStdio{err: os.Stderr}
 	res, err := e.imageTool(ctx, imagecall.Request{
-		Op:        imagecall.OpPull,
-		Images:    []string{req.Image},
-		Policy:    policy,
-		Platform:  req.Platform,
-		Quiet:     req.Quiet,
-		AuthFile:  req.Authfile,
-		CertDir:   req.CertDir,
-		TLSVerify: req.TLSVerify,
+		Op:         imagecall.OpPull,
+		Images:     []string{req.Image},
+		Policy:     policy,
+		Platform:   req.Platform,
+		Quiet:      req.Quiet,
+		AuthFile:   req.Authfile,
+		CertDir:    req.CertDir,
+		TLSVerify:  req.TLSVerify,
+		Retry:      req.Retry,
+		RetryDelay: req.RetryDelay,
 	}, stdio)
 	if err == nil {
 		err = failure(res)

@@ -56,8 +56,11 @@ func (s *Store) Untag(ctx context.Context, ref string, names []string) (*state.I
 // nameOf gives the full name of the image that a user means.
 func (s *Store) nameOf(img *state.Image, name string) (string, error) {
 	found, full, err := s.images.Lookup(name)
-	if err == nil && found.ID == img.ID && slices.Contains(img.Names, full) {
-		return full, nil
+	if err == nil && found.ID == img.ID {
+		own, err := s.stored(img.ID)
+		if err == nil && slices.Contains(own.Names, full) { // a name by digest among them
+			return full, nil
+		}
 	}
 	if full, err = layer.NormalizeLocal(name); err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"go.podman.io/image/v5/docker/reference"
@@ -53,6 +54,9 @@ func Reexec() bool { return reexec.Init() }
 // process left half done.
 func Open(o Options) (*Store, error) {
 	driver, err := driverName(o.Driver)
+	if err == nil {
+		driver, err = sameDriver(o.Roots, driver, o.Driver != "")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +95,21 @@ func driverName(given string) (string, error) {
 		return "vfs", nil
 	}
 	return "", fmt.Errorf("storage driver %q is not supported: use overlay or vfs", given)
+}
+
+// sameDriver is the driver that the store was made with, for which nobody has
+// to ask again. Another one would not see its images.
+func sameDriver(r dirs.Roots, driver string, asked bool) (string, error) {
+	for _, made := range []string{"overlay", "vfs"} {
+		if _, err := os.Stat(filepath.Join(r.Storage(), made+"-images")); err != nil || made == driver {
+			continue
+		}
+		if asked {
+			return "", fmt.Errorf("the image store %s was made with the storage driver %s, not %s: use that, or another --root", r.Storage(), made, driver)
+		}
+		return made, nil
+	}
+	return driver, nil
 }
 
 // driverOptions adds what the user asked for to what skiff needs: the driver's

@@ -68,7 +68,7 @@ type monitor struct {
 	// wait status where it ended before its start stage did.
 	pid     int
 	pending *unix.WaitStatus
-	oom     oomCount
+	oom     *oomWatch
 	// reserved are the descriptors that keep published ports from others.
 	reserved []int
 	warnings []string // of the start stage, for the launcher

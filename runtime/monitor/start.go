@@ -62,7 +62,7 @@ func (m *monitor) created(st *stage) error {
 	m.reserved, st.fds = st.fds, nil
 	m.warnings = r.Warnings
 	m.pid = r.Pid
-	m.oom = countOOM(r.OOMFiles)
+	m.watchOOM(r.OOMFiles)
 	if m.l.Terminal {
 		fd, err := st.terminal()
 		if err != nil {

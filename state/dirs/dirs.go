@@ -14,6 +14,9 @@ type Roots struct {
 	Data string
 	// Run holds what is true until the next boot. Option --runroot.
 	Run string
+	// VolumePath holds the volumes where they are not to be below Data. Option
+	// --volumepath.
+	VolumePath string `json:",omitempty"`
 }
 
 // Default gives the roots of the calling user: /var/lib/skiff and /run/skiff
@@ -71,7 +74,12 @@ func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
 func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
 
 // Volumes holds one directory per volume.
-func (r Roots) Volumes() string { return filepath.Join(r.Data, "volumes") }
+func (r Roots) Volumes() string {
+	if r.VolumePath != "" {
+		return r.VolumePath
+	}
+	return filepath.Join(r.Data, "volumes")
+}
 
 // Volume is a volume's directory, VolumeRecord its record, VolumeData its
 // content. VolumeLock is held by whoever fills or removes it, VolumeFill is
