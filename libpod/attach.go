@@ -40,14 +40,12 @@ func (e *Engine) Attach(ctx context.Context, ref string, s AttachOptions) (int, 
 	if err != nil {
 		return 125, fmt.Errorf("cannot attach to container %s: %w", ref, err)
 	}
-	if s.Size != (wire.Size{}) {
-		if err := conn.Resize(s.Size); err != nil {
-			return 125, err
-		}
-	}
 	session, err := conn.Attach(*streams(s))
 	if err != nil {
 		return 125, fmt.Errorf("cannot attach to container %s: %w", ref, err)
+	}
+	if s.Size != (wire.Size{}) {
+		session.Resize(s.Size)
 	}
 	return e.follow(ctx, session, s, st)
 }

@@ -4,20 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
-
-// youngAge is how long a directory without a lock file may be under
-// construction by a process that has not come to take the lock.
-const youngAge = 10 * time.Second
-
-func young(dir string) bool {
-	st, err := os.Lstat(dir)
-	return err == nil && time.Since(st.ModTime()) < youngAge
-}
 
 // Live is a container's status as it is found.
 type Live struct {
