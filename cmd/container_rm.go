@@ -46,7 +46,7 @@ func removeContainers(app *App, c *cli.Context) error {
 	if eerr != nil {
 		return eerr
 	}
-	if cerr := e.Collect(); err == nil {
+	if cerr := e.Collect(c.Context); err == nil {
 		return cerr
 	}
 	return removeStatus(err)

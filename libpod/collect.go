@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,11 +12,11 @@ import (
 	"skiff/state/lock"
 )
 
-// Collect takes down what containers share and no container uses any more:
-// the bridges and rules of networks and the parent of the cgroups. It is called
-// after containers were removed.
-func (e *Engine) Collect() error {
-	return errors.Join(e.CollectNetworks(), e.collectCgroups())
+// Collect repairs what dead processes left, and takes down what containers
+// share and no container uses any more: the bridges and rules of networks and
+// the parent of the cgroups. It is called after containers were removed.
+func (e *Engine) Collect(ctx context.Context) error {
+	return errors.Join(e.Repair(ctx), e.CollectNetworks(), e.collectCgroups())
 }
 
 // HoldCgroups keeps the parent of the containers' cgroups from being collected

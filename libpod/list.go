@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -117,6 +118,16 @@ func (e *Engine) container(id string) (Container, error) {
 		return Container{}, err
 	}
 	live, err := e.Store.Status(id)
+	if err == nil && live.Lost {
+		// What it left running is ended before it is shown as exited.
+		if err := e.tryRepair(context.Background(), id); err != nil {
+			e.warn(err.Error())
+		}
+		if cfg, err = e.Store.Load(id); err != nil {
+			return Container{}, err // it was to be removed at its end
+		}
+		live, err = e.Store.Status(id)
+	}
 	if err != nil {
 		return Container{}, err
 	}
@@ -130,7 +141,7 @@ func (e *Engine) Latest() (string, error) {
 		return "", err
 	}
 	if len(all) == 0 {
-		return "", kindf(state.ErrNotFound, "there is no container to take as the latest")
+		return "", state.Errorf(state.ErrNotFound, "there is no container to take as the latest")
 	}
 	return all[len(all)-1].Config.ID, nil
 }

@@ -36,17 +36,24 @@ func (e *Engine) Repair(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		live, err := e.Store.Status(id)
-		if err != nil || !live.Lost {
-			continue
+		if err == nil && live.Lost {
+			errs = append(errs, e.tryRepair(ctx, id))
 		}
-		l, err := lock.Try(e.Roots.Container(id).Lock())
-		if err != nil {
-			continue // somebody works on it
-		}
-		errs = append(errs, e.repairLocked(ctx, id))
-		l.Release()
 	}
 	return errors.Join(errs...)
+}
+
+// tryRepair repairs a lost container unless somebody works on it.
+func (e *Engine) tryRepair(ctx context.Context, id string) error {
+	l, err := lock.Try(e.Roots.Container(id).Lock())
+	if errors.Is(err, lock.ErrBusy) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return e.repairLocked(ctx, id)
 }
 
 func (e *Engine) repair(ctx context.Context, id string) error {

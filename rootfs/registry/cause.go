@@ -181,7 +181,7 @@ func trim(text string) string {
 
 func isStep(head string) bool {
 	for _, step := range []string{
-		"initializing source", "initializing destination", "reading manifest", "fetching manifest",
+		"initializing source", "setting up to decompress blob", "initializing destination", "reading manifest", "fetching manifest",
 		"copying system image from manifest list", "copying config", "writing blob", "reading blob",
 		"storing blob to file", "storing layer", "storing image", "writing config", "writing manifest", "trying to reuse blob",
 		"choosing an image", "choosing image instance", "parsing image configuration", "committing the finished image",
