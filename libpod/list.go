@@ -141,7 +141,7 @@ func (e *Engine) Latest() (string, error) {
 		return "", err
 	}
 	if len(all) == 0 {
-		return "", kindf(state.ErrNotFound, "there is no container to take as the latest")
+		return "", state.Errorf(state.ErrNotFound, "there is no container to take as the latest")
 	}
 	return all[len(all)-1].Config.ID, nil
 }

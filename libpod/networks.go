@@ -112,14 +112,14 @@ func (e *Engine) NetworkRemove(ref string) error {
 		return err
 	}
 	if isPredefined(r.Name) {
-		return kindf(state.ErrInvalid, "cannot remove network %q: it is pre-defined", r.Name)
+		return state.Errorf(state.ErrInvalid, "cannot remove network %q: it is pre-defined", r.Name)
 	}
 	users, err := e.networkUsers()
 	if err != nil {
 		return err
 	}
 	if u := users[r.Name]; len(u) > 0 {
-		return kindf(state.ErrInUse, "cannot remove network %q: it is used by container %s", r.Name, strings.Join(u, ", "))
+		return state.Errorf(state.ErrInUse, "cannot remove network %q: it is used by container %s", r.Name, strings.Join(u, ", "))
 	}
 	return e.Networks().RemoveRecord(r.Name)
 }

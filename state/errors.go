@@ -1,6 +1,9 @@
 package state
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kinds of failure that callers ask for with errors.Is.
 var (
@@ -17,3 +20,20 @@ var (
 	// ErrInUse: something still refers to the record.
 	ErrInUse = errors.New("in use")
 )
+
+// kindError is an error of one of the kinds above whose text does not end with
+// the kind's name: the text says it already.
+type kindError struct {
+	text string
+	kind error
+}
+
+func (e *kindError) Error() string { return e.text }
+
+// Is makes errors.Is find the kind.
+func (e *kindError) Is(target error) bool { return target == e.kind }
+
+// Errorf makes an error of a kind, with a text of its own.
+func Errorf(kind error, format string, args ...any) error {
+	return &kindError{fmt.Sprintf(format, args...), kind}
+}

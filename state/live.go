@@ -62,7 +62,7 @@ func (s *Store) ended(id string) (Live, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return Live{}, err
 	case !jsonfile.Exists(c.Config()):
-		return Live{}, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return Live{}, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	return Live{Status: Status{Version: StatusVersion, BootID: s.BootID, Phase: Created}}, nil
 }

@@ -161,7 +161,7 @@ func (s *Store) Load(id string) (*Config, error) {
 	var cfg Config
 	if err := jsonfile.Read(s.Roots.Container(id).Config(), &cfg); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+			return nil, Errorf(ErrNotFound, "no such container %s", id)
 		}
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (s *Store) Find(ref string) (string, error) {
 		return id, nil
 	}
 	if !isHex(ref) || len(ref) > 64 {
-		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
 	}
 	ids, err := s.IDs()
 	if err != nil {
@@ -222,10 +222,10 @@ func (s *Store) Find(ref string) (string, error) {
 	sort.Strings(ids)
 	i := sort.SearchStrings(ids, ref)
 	if i == len(ids) || !strings.HasPrefix(ids[i], ref) || !jsonfile.Exists(s.Roots.Container(ids[i]).Config()) {
-		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
 	}
 	if i+1 < len(ids) && strings.HasPrefix(ids[i+1], ref) {
-		return "", fmt.Errorf("more than one container has an ID that begins with %q: %w", ref, ErrAmbiguous)
+		return "", Errorf(ErrAmbiguous, "more than one container has an ID that begins with %q", ref)
 	}
 	return ids[i], nil
 }
@@ -269,14 +269,14 @@ func (s *Store) Lock(id string) (*lock.Lock, error) {
 	c := s.Roots.Container(id)
 	l, err := lock.Take(c.Lock())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return nil, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !jsonfile.Exists(c.Config()) {
 		l.Release()
-		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return nil, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	return l, nil
 }
