@@ -23,6 +23,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"skiff/tests/leaks"
 )
 
 // Directories of scripts per tier.
@@ -158,7 +160,7 @@ func makeTop(env *testscript.Env) (string, error) {
 		mounted = true
 	}
 	env.Defer(func() {
-		end(top)
+		leaks.Kill(top)
 		if mounted {
 			unix.Unmount(top, unix.MNT_DETACH)
 		}
@@ -178,20 +180,6 @@ func ownNetwork() error {
 		return fmt.Errorf("cannot bring lo up: %s", out)
 	}
 	return nil
-}
-
-// end kills what a failed script left running.
-func end(top string) {
-	for range 50 {
-		left := processes(top)
-		if len(left) == 0 {
-			return
-		}
-		for _, p := range left {
-			p.kill()
-			p.close()
-		}
-	}
 }
 
 // removeTree removes what may belong to other users of a user namespace.
