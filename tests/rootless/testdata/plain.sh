@@ -39,5 +39,10 @@ for p in /proc/[0-9]*; do
 	case $(readlink "$p/exe") in "$top"/data/programs/monitor*) kill -KILL "${p#/proc/}" ;; esac
 done
 until skiff ps -a | grep 'Exited (137)'; do :; done
-[ "$(readlink /proc/[0-9]*/ns/pid | grep -cF "$ns")" = 0 ]
+left() { # but for zombies, which are for process 1 to reap
+	for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/ns/pid")" != "$ns" ] || grep -v ') Z ' "$p/stat" || :
+	done
+}
+[ -z "$(left)" ]
 skiff rm box
