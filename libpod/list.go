@@ -88,7 +88,9 @@ func (e *Engine) containers() ([]Container, error) {
 	group.Wait()
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return nil, fmt.Errorf("cannot read container %s: %w", ids[i], err)
+			// One damaged record must not hide the others.
+			e.warn(fmt.Sprintf("cannot read container %s: %v", ids[i], err))
+			found[i] = Container{}
 		}
 	}
 	found = slices.DeleteFunc(found, func(c Container) bool { return c.Config == nil })

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"skiff/runtime/monitorclient"
+	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -32,6 +33,7 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 		return StartResult{ExitCode: 125}, err
 	}
 	res := StartResult{ID: id, Attached: opt.Attach != nil}
+	sandbox.Warm()
 	var lo launchOptions
 	if opt.Attach != nil {
 		lo = attached(*opt.Attach)
@@ -70,6 +72,7 @@ type RunOptions struct {
 // A container whose start fails is removed: run leaves either a container that
 // has run, or nothing.
 func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id string, exit int, err error) {
+	sandbox.Warm()
 	cfg, err := e.create(ctx, req)
 	if err != nil {
 		return "", 125, err
