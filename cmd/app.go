@@ -70,8 +70,11 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err = libpod.Open(opts, set)
-		return engine, err
+		if engine, err = libpod.Open(opts, set); err != nil {
+			return nil, err
+		}
+		engine.Warn = app.Log.Warn
+		return engine, nil
 	}
 }
 

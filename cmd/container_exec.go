@@ -64,6 +64,9 @@ func execContainer(app *App, c *cli.Context) error {
 		req.Attach = s.Options()
 	}
 	code, id, err := e.Exec(c.Context, ref, req)
+	if err != nil && code != 0 {
+		return withCode(code, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -42,14 +42,14 @@ func removeContainers(app *App, c *cli.Context) error {
 		}
 		return err
 	})(c)
-	if err != nil {
-		return removeStatus(err)
+	e, eerr := app.Engine()
+	if eerr != nil {
+		return eerr
 	}
-	e, err := app.Engine()
-	if err != nil {
-		return err
+	if cerr := e.Collect(c.Context); err == nil {
+		return cerr
 	}
-	return e.CollectNetworks()
+	return removeStatus(err)
 }
 
 // removeStatus is rm's own exit status: 2 if all that went wrong is that

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -151,7 +152,16 @@ func (f *form) number(name string, lo, hi int, use func(int)) {
 func (f *form) image() {
 	c := f.c
 	f.req.Quiet, f.req.Authfile, f.req.CertDir = c.Bool("quiet"), c.String("authfile"), c.String("cert-dir")
-	f.req.Replace, f.req.CIDFile = c.Bool("replace"), c.String("cidfile")
+	f.req.Replace = c.Bool("replace")
+	if path := c.String("cidfile"); path != "" {
+		// Whoever removes it with the container has another working directory.
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			f.err = fmt.Errorf("cannot find the container ID file: %w", err)
+			return
+		}
+		f.req.CIDFile = abs
+	}
 	if c.IsSet("tls-verify") {
 		v := c.Bool("tls-verify")
 		f.req.TLSVerify = &v

@@ -34,20 +34,18 @@ func (e *Engine) Attach(ctx context.Context, ref string, s AttachOptions) (int, 
 		return 125, err
 	}
 	if st.Phase != state.Running && st.Phase != state.Restarting {
-		return 125, fmt.Errorf("cannot attach to container %s: it is %s, you can only attach to running containers", id, st.Phase)
+		return 125, fmt.Errorf("cannot attach to container %s: it is %s, you can only attach to running containers", ref, st.Phase)
 	}
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if err != nil {
-		return 125, fmt.Errorf("cannot attach to container %s: %w", id, err)
-	}
-	if s.Size != (wire.Size{}) {
-		if err := conn.Resize(s.Size); err != nil {
-			return 125, err
-		}
+		return 125, fmt.Errorf("cannot attach to container %s: %w", ref, err)
 	}
 	session, err := conn.Attach(*streams(s))
 	if err != nil {
-		return 125, fmt.Errorf("cannot attach to container %s: %w", id, err)
+		return 125, fmt.Errorf("cannot attach to container %s: %w", ref, err)
+	}
+	if s.Size != (wire.Size{}) {
+		session.Resize(s.Size)
 	}
 	return e.follow(ctx, session, s, st)
 }

@@ -96,40 +96,41 @@ func (e *Engine) Exec(ctx context.Context, ref string, req ExecRequest) (exit in
 	if err != nil {
 		return 125, "", err
 	}
-	exit, err = e.exec(ctx, id, req, req.Attach)
+	exit, err = e.exec(ctx, id, ref, req)
 	if err == nil && req.Detach {
 		session = resolve.ID()
 	}
 	return exit, session, err
 }
 
-func (e *Engine) exec(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+func (e *Engine) exec(ctx context.Context, id, ref string, req ExecRequest) (int, error) {
 	st, err := e.status(ctx, id)
 	if err != nil {
 		return 125, err
 	}
 	if st.Phase == state.Paused {
-		return 125, fmt.Errorf("cannot exec in container %s: it is paused, unpause it first", id)
+		return 125, fmt.Errorf("cannot exec in container %s: it is paused, unpause it first", ref)
 	}
 	if st.Phase != state.Running {
-		return 125, fmt.Errorf("cannot exec in container %s: can only create exec sessions on running containers: container state improper", id)
+		return 125, fmt.Errorf("cannot exec in container %s: it is not running, can only create exec sessions on running containers: container state improper", ref)
 	}
 	if req.Detach || e.Rootless() {
-		return e.execByMonitor(ctx, id, req, s)
+		return e.execByMonitor(ctx, id, ref, req)
 	}
-	return e.execHere(ctx, id, req, s)
+	return e.execHere(ctx, id, ref, req)
 }
 
 // execByMonitor has the container's monitor run the program: for one that
 // nobody waits for, and for users who are not root outside.
-func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+func (e *Engine) execByMonitor(ctx context.Context, id, ref string, req ExecRequest) (int, error) {
+	s := req.Attach
 	data, err := json.Marshal(req)
 	if err != nil {
 		return 125, err
 	}
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if err != nil {
-		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
+		return 125, fmt.Errorf("cannot exec in container %s: %w", ref, err)
 	}
 	x := wire.Exec{Spec: data, Terminal: req.TTY, Size: s.Size, Detach: req.Detach, OpenStdin: req.Interactive}
 	if !req.Detach {
@@ -147,11 +148,12 @@ func (e *Engine) execByMonitor(ctx context.Context, id string, req ExecRequest, 
 }
 
 // execHere enters the container from this process.
-func (e *Engine) execHere(ctx context.Context, id string, req ExecRequest, s AttachOptions) (int, error) {
+func (e *Engine) execHere(ctx context.Context, id, ref string, req ExecRequest) (int, error) {
+	s := req.Attach
 	sandbox.Warm()
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
-		return 125, fmt.Errorf("cannot exec in container %s: %w", id, err)
+		return 125, fmt.Errorf("cannot exec in container %s: %w", ref, err)
 	}
 	o, err := e.ExecOptions(box, id, req)
 	if err != nil {

@@ -19,7 +19,7 @@ func ParseFilter(what, s string) (Filter, error) {
 	not := strings.HasSuffix(key, "!")
 	key = strings.TrimSuffix(key, "!")
 	if !ok || key == "" {
-		return Filter{}, kindf(state.ErrInvalid, "invalid %s filter %q: must be in the format \"filter=value or filter!=value\"", what, s)
+		return Filter{}, state.Errorf(state.ErrInvalid, "invalid %s filter %q: must be in the format \"filter=value or filter!=value\"", what, s)
 	}
 	return Filter{Key: strings.ToLower(strings.TrimSpace(key)), Value: value, Not: not}, nil
 }
@@ -93,9 +93,9 @@ func matchLabel(labels map[string]string, want string) bool {
 }
 
 func badFilter(f Filter, want string) error {
-	return kindf(state.ErrInvalid, "invalid filter '%s=%s': %s", f.Key, f.Value, want)
+	return state.Errorf(state.ErrInvalid, "invalid filter '%s=%s': %s", f.Key, f.Value, want)
 }
 
 func unknownFilter(f Filter) error {
-	return kindf(state.ErrInvalid, "%s is an invalid filter", f.Key)
+	return state.Errorf(state.ErrInvalid, "%s is an invalid filter", f.Key)
 }

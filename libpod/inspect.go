@@ -48,7 +48,7 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 	}
 	for _, p := range c.Status.Network.Ports {
 		if p.ContainerPort == 0 {
-			return nil, kindf(state.ErrInvalid, "container %s: its status has a port without number", id)
+			return nil, state.Errorf(state.ErrInvalid, "container %s: its status has a port without number", id)
 		}
 	}
 	return c.Status.Network.Ports, nil
@@ -92,11 +92,11 @@ func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
 	}
 	switch len(found) {
 	case 0:
-		return state.NetworkRecord{}, kindf(state.ErrNotFound, "unable to find network with name or ID %s: network not found", ref)
+		return state.NetworkRecord{}, state.Errorf(state.ErrNotFound, "unable to find network with name or ID %s: network not found", ref)
 	case 1:
 		return found[0], nil
 	}
-	return state.NetworkRecord{}, kindf(state.ErrAmbiguous, "more than one network has an ID that begins with %q", ref)
+	return state.NetworkRecord{}, state.Errorf(state.ErrAmbiguous, "more than one network has an ID that begins with %q", ref)
 }
 
 // plainName reports whether a word from the command line can be the name of a

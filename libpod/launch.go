@@ -2,7 +2,6 @@ package libpod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,8 +15,9 @@ import (
 	"skiff/state/lock"
 )
 
-// ErrRunning means that something cannot be done to a container that runs.
-var ErrRunning = errors.New("container is running")
+// ErrRunning means that something cannot be done to a container that runs. It
+// is of the kind state.ErrInUse.
+var ErrRunning error = &state.KindError{Text: "container is running", Kind: state.ErrInUse}
 
 // monitorGrace is how long a start waits for the monitor of the run before to
 // finish its last steps.
@@ -132,7 +132,14 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	if e.Rootless() {
 		start.Spawn = e.spawn
 	}
-	return monitorclient.Start(ctx, path, l, start)
+	session, err := monitorclient.Start(ctx, path, l, start)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range session.Warnings() {
+		e.warn(line)
+	}
+	return session, nil
 }
 
 // spawn starts a monitor as root of the user's own namespace.
@@ -159,26 +166,28 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launc
 	}
 	c := e.Roots.Container(cfg.ID)
 	l := wire.Launch{
-		Version:    wire.Version,
-		ID:         cfg.ID,
-		Name:       cfg.Name,
-		DataDir:    c.Data,
-		RunDir:     c.Run,
-		NameFile:   e.Roots.Name(cfg.Name),
-		CIDFile:    cfg.CIDFile,
-		Engine:     engine,
-		BootID:     e.Store.BootID,
-		Terminal:   cfg.Process.Terminal,
-		OpenStdin:  cfg.Process.OpenStdin,
-		StdinOnce:  cfg.Process.StdinOnce,
-		Size:       opt.size,
-		Direct:     opt.stdio != nil,
-		Attach:     opt.attach,
-		Log:        cfg.Log,
-		Restart:    cfg.Restart,
-		AutoRemove: cfg.AutoRemove,
-		Labels:     cfg.Labels,
-		Image:      cfg.Image.Name,
+		Version:     wire.Version,
+		ID:          cfg.ID,
+		Name:        cfg.Name,
+		DataDir:     c.Data,
+		RunDir:      c.Run,
+		NameFile:    e.Roots.Name(cfg.Name),
+		CIDFile:     cfg.CIDFile,
+		Engine:      engine,
+		BootID:      e.Store.BootID,
+		Terminal:    cfg.Process.Terminal,
+		OpenStdin:   cfg.Process.OpenStdin,
+		StdinOnce:   cfg.Process.StdinOnce,
+		Size:        opt.size,
+		Direct:      opt.stdio != nil,
+		Attach:      opt.attach,
+		Log:         cfg.Log,
+		Restart:     cfg.Restart,
+		AutoRemove:  cfg.AutoRemove,
+		StopSignal:  cfg.Process.StopSignal,
+		StopTimeout: cfg.Process.StopTimeout,
+		Labels:      cfg.Labels,
+		Image:       cfg.Image.Name,
 	}
 	if cfg.AutoRemove {
 		for _, m := range cfg.Mounts {

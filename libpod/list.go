@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -87,7 +88,9 @@ func (e *Engine) containers() ([]Container, error) {
 	group.Wait()
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return nil, fmt.Errorf("cannot read container %s: %w", ids[i], err)
+			// One damaged record must not hide the others.
+			e.warn(fmt.Sprintf("cannot read container %s: %v", ids[i], err))
+			found[i] = Container{}
 		}
 	}
 	found = slices.DeleteFunc(found, func(c Container) bool { return c.Config == nil })
@@ -117,6 +120,16 @@ func (e *Engine) container(id string) (Container, error) {
 		return Container{}, err
 	}
 	live, err := e.Store.Status(id)
+	if err == nil && live.Lost {
+		// What it left running is ended before it is shown as exited.
+		if err := e.tryRepair(context.Background(), id); err != nil {
+			e.warn(err.Error())
+		}
+		if cfg, err = e.Store.Load(id); err != nil {
+			return Container{}, err // it was to be removed at its end
+		}
+		live, err = e.Store.Status(id)
+	}
 	if err != nil {
 		return Container{}, err
 	}
@@ -130,7 +143,7 @@ func (e *Engine) Latest() (string, error) {
 		return "", err
 	}
 	if len(all) == 0 {
-		return "", kindf(state.ErrNotFound, "there is no container to take as the latest")
+		return "", state.Errorf(state.ErrNotFound, "there is no container to take as the latest")
 	}
 	return all[len(all)-1].Config.ID, nil
 }

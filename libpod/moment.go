@@ -31,7 +31,7 @@ func ParseMoment(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, kindf(state.ErrInvalid, "cannot understand the time %q: want a duration such as 10m, a date such as 2006-01-02T15:04:05, or seconds since 1970", s)
+	return time.Time{}, state.Errorf(state.ErrInvalid, "cannot understand the time %q: want a duration such as 10m, a date such as 2006-01-02T15:04:05, or seconds since 1970", s)
 }
 
 func digits(s string) bool {

@@ -112,14 +112,14 @@ func (e *Engine) NetworkRemove(ref string) error {
 		return err
 	}
 	if isPredefined(r.Name) {
-		return kindf(state.ErrInvalid, "cannot remove network %q: it is pre-defined", r.Name)
+		return state.Errorf(state.ErrInvalid, "cannot remove network %q: it is pre-defined", r.Name)
 	}
 	users, err := e.networkUsers()
 	if err != nil {
 		return err
 	}
 	if u := users[r.Name]; len(u) > 0 {
-		return kindf(state.ErrInUse, "cannot remove network %q: it is used by container %s", r.Name, strings.Join(u, ", "))
+		return state.Errorf(state.ErrInUse, "cannot remove network %q: it is used by container %s", r.Name, strings.Join(u, ", "))
 	}
 	return e.Networks().RemoveRecord(r.Name)
 }
@@ -153,7 +153,7 @@ func (e *Engine) NetworkPrune(filters []Filter) (removed []string, err error) {
 }
 
 // CollectNetworks takes down the bridges and rules of networks that no
-// container is in any more. It is called after containers were removed.
+// container is in any more.
 func (e *Engine) CollectNetworks() error {
 	if e.Rootless() {
 		return nil // an ordinary user has none

@@ -29,7 +29,7 @@ func (e *Engine) freeze(ctx context.Context, ref string, from state.Phase, pause
 		return err
 	}
 	if st.Phase != from {
-		return fmt.Errorf("cannot %s container %s: it is %s, not %s", verb, id, st.Phase, from)
+		return fmt.Errorf("cannot %s container %s: it is %s, not %s", verb, ref, st.Phase, from)
 	}
 	l, err := e.Store.Lock(id)
 	if err != nil {
@@ -46,7 +46,7 @@ func (e *Engine) freeze(ctx context.Context, ref string, from state.Phase, pause
 		err = box.Resume()
 	}
 	if err != nil {
-		return fmt.Errorf("cannot %s container %s: %w", verb, id, err)
+		return fmt.Errorf("cannot %s container %s: %w", verb, ref, err)
 	}
 	return e.tellMonitor(id, func(m monitor) error { return m.Paused(pause) })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/welcome"
@@ -68,6 +69,10 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		return nil, "", fmt.Errorf("cannot pull %q: the image tool named no image", req.Image)
 	}
 	img, err = e.Images.Load(res.Images[0].ID)
+	if err == nil && !fits(img, req.Platform) {
+		// A registry gives an image that is for one platform to whoever asks.
+		err = fmt.Errorf("cannot use image %q: it is for the platform %s/%s, not for %q", req.Image, img.OS, img.Architecture, req.Platform)
+	}
 	return img, res.Images[0].Name, err
 }
 
@@ -76,6 +81,23 @@ func fits(img *state.Image, platform string) bool {
 	if platform == "" {
 		return true
 	}
-	have := img.OS + "/" + img.Architecture
-	return platform == have || platform == have+"/"+img.Variant || platform == img.Architecture
+	parts := strings.SplitN(platform, "/", 3)
+	if len(parts) == 1 {
+		parts = []string{"linux", parts[0]}
+	}
+	arch, variant := parts[1], img.Variant
+	if len(parts) == 3 && variant != "" {
+		variant = parts[2] // one that names no variant is as good as any
+	}
+	switch arch { // as uname has it
+	case "x86_64", "x86-64":
+		arch = "amd64"
+	case "aarch64":
+		arch = "arm64"
+	case "armhf", "armel":
+		arch = "arm"
+	case "i386", "i686", "x86":
+		arch = "386"
+	}
+	return parts[0] == img.OS && arch == img.Architecture && variant == img.Variant
 }

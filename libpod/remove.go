@@ -34,7 +34,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 			return err
 		}
 		if st.Phase.Active() {
-			if err := e.stopToRemove(ctx, id, st, opt); err != nil {
+			if err := e.stopToRemove(ctx, id, ref, st, opt); err != nil {
 				return err
 			}
 		}
@@ -43,13 +43,13 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 			return err
 		}
 	}
-	return fmt.Errorf("cannot remove container %s: it is started again and again by somebody else", id)
+	return fmt.Errorf("cannot remove container %s: it is started again and again by somebody else", ref)
 }
 
-func (e *Engine) stopToRemove(ctx context.Context, id string, st state.Status, opt RemoveOptions) error {
+func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Status, opt RemoveOptions) error {
 	if !opt.Force {
 		return fmt.Errorf("cannot remove container %s as it is %s - running or paused containers cannot be removed without force: %w",
-			id, st.Phase, ErrRunning)
+			ref, st.Phase, ErrRunning)
 	}
 	timeout := 0
 	if opt.Time != nil {

@@ -3,12 +3,17 @@ package libpod
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"skiff/runtime/teardown"
 	"skiff/state"
 	"skiff/state/jsonfile"
 	"skiff/state/lock"
+	"skiff/state/process"
 )
 
 // status is the container's status, repaired first if its monitor was lost.
@@ -31,17 +36,24 @@ func (e *Engine) Repair(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		live, err := e.Store.Status(id)
-		if err != nil || !live.Lost {
-			continue
+		if err == nil && live.Lost {
+			errs = append(errs, e.tryRepair(ctx, id))
 		}
-		l, err := lock.Try(e.Roots.Container(id).Lock())
-		if err != nil {
-			continue // somebody works on it
-		}
-		errs = append(errs, e.repairLocked(ctx, id))
-		l.Release()
 	}
 	return errors.Join(errs...)
+}
+
+// tryRepair repairs a lost container unless somebody works on it.
+func (e *Engine) tryRepair(ctx context.Context, id string) error {
+	l, err := lock.Try(e.Roots.Container(id).Lock())
+	if errors.Is(err, lock.ErrBusy) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return e.repairLocked(ctx, id)
 }
 
 func (e *Engine) repair(ctx context.Context, id string) error {
@@ -91,13 +103,41 @@ func (e *Engine) takeDown(ctx context.Context, cfg *state.Config, st state.Statu
 	return e.TakeDown(cfg.ID, st)
 }
 
+// lastWait bounds the wait for a killed container's processes.
+const lastWait = 10 * time.Second
+
+// endFirst kills the container's first process, and with it those of its pid
+// namespace, and waits for that: a container without cgroups, as ordinary users
+// have them, is found by nothing else.
+func endFirst(st state.Status) error {
+	fd, err := process.Open(st.Pid, st.PidStart)
+	if errors.Is(err, process.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		return nil // it has just ended
+	}
+	teardown.Thaw(st.Teardown.Cgroups)
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(lastWait); time.Now().Before(deadline); {
+		if n, _ := unix.Poll(p, int(time.Until(deadline).Milliseconds())+1); n > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot end process %d of the container", st.Pid)
+}
+
 // TakeDown undoes a start in this process, which is root in the user namespace
 // that the container lived in.
 func (e *Engine) TakeDown(id string, st state.Status) error {
 	// The recorded batches are for the monitor, which held the host ports: somebody
 	// else may have them by now. The network goes first, while the container's
 	// lease still says which address was its own.
-	var errs []error
+	errs := []error{endFirst(st)}
 	if len(st.Network.Endpoints) > 0 || st.Teardown.Engine {
 		errs = append(errs, e.Networks().Teardown(id, st.Network))
 	}

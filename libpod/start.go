@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"skiff/runtime/monitorclient"
+	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -32,6 +33,7 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 		return StartResult{ExitCode: 125}, err
 	}
 	res := StartResult{ID: id, Attached: opt.Attach != nil}
+	sandbox.Warm()
 	var lo launchOptions
 	if opt.Attach != nil {
 		lo = attached(*opt.Attach)
@@ -67,8 +69,10 @@ type RunOptions struct {
 
 // Run makes a container and starts it. In the background it gives the id as
 // soon as the program has begun; attached, the exit status when it has ended.
-// A container with --rm whose start fails is removed.
+// A container whose start fails is removed: run leaves either a container that
+// has run, or nothing.
 func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id string, exit int, err error) {
+	sandbox.Warm()
 	cfg, err := e.create(ctx, req)
 	if err != nil {
 		return "", 125, err
@@ -99,14 +103,14 @@ func startCode(err error) int {
 	return 125
 }
 
-// dropFailed removes a container with --rm that never ran.
+// dropFailed removes a container that never ran, also after an interruption.
 func (e *Engine) dropFailed(ctx context.Context, cfg *state.Config) error {
-	if !cfg.AutoRemove {
+	err := e.Remove(context.WithoutCancel(ctx), cfg.ID, RemoveOptions{Volumes: true})
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, ErrRunning) {
 		return nil
 	}
-	err := e.Remove(ctx, cfg.ID, RemoveOptions{Volumes: true})
-	if errors.Is(err, state.ErrNotFound) {
-		return nil
+	if cfg.CIDFile != "" {
+		os.Remove(cfg.CIDFile)
 	}
 	return err
 }

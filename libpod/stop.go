@@ -42,7 +42,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 	if !st.Phase.Active() {
 		return nil
 	}
-	conn, err := e.wantStopped(id)
+	conn, err := e.wantStopped(id, ref)
 	if conn == nil || err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 			return err
 		}
 	}
-	return e.finish(ctx, id)
+	return e.finish(ctx, id, ref)
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
 // connection and no error mean that it has ended by itself.
-func (e *Engine) wantStopped(id string) (*monitorclient.Conn, error) {
+func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, nil
@@ -80,7 +80,7 @@ func (e *Engine) wantStopped(id string) (*monitorclient.Conn, error) {
 	}
 	if err := conn.Stop(); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("cannot stop container %s: %w", id, err)
+		return nil, fmt.Errorf("cannot stop container %s: %w", ref, err)
 	}
 	return conn, nil
 }
@@ -130,7 +130,7 @@ func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, er
 
 // finish kills the first process of a container that is to end and waits for
 // the monitor to clear up.
-func (e *Engine) finish(ctx context.Context, id string) error {
+func (e *Engine) finish(ctx context.Context, id, ref string) error {
 	st, err := e.Store.Status(id)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
@@ -147,7 +147,7 @@ func (e *Engine) finish(ctx context.Context, id string) error {
 	if err != nil || done {
 		return err
 	}
-	return fmt.Errorf("cannot stop container %s: it does not end even when killed", id)
+	return fmt.Errorf("cannot stop container %s: it does not end even when killed", ref)
 }
 
 // Kill sends a signal to the container's first process. A signal that is meant
@@ -166,14 +166,14 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 		return err
 	}
 	if st.Phase != state.Running && st.Phase != state.Paused {
-		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", cfg.Name, st.Phase)
+		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", ref, st.Phase)
 	}
 	stop := unix.Signal(cfg.Process.StopSignal)
 	if sig == unix.SIGKILL || sig == unix.SIGTERM || sig == stop {
 		if err := e.desire(cfg, state.DesiredStopped); err != nil {
 			return err
 		}
-		conn, err := e.wantStopped(id)
+		conn, err := e.wantStopped(id, ref)
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 		}
 	}
 	if err := signal(st, sig); err != nil {
-		return fmt.Errorf("cannot kill container %s: %w", cfg.Name, err)
+		return fmt.Errorf("cannot kill container %s: %w", ref, err)
 	}
 	if sig == unix.SIGKILL && st.Phase == state.Paused {
 		return e.Unpause(ctx, id) // a frozen process does not die on cgroup v1

@@ -26,7 +26,7 @@ func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string
 		return nil, err
 	}
 	if st.Phase != state.Running && st.Phase != state.Paused {
-		return nil, fmt.Errorf("cannot list the processes of container %s: top can only be used on running containers", id)
+		return nil, fmt.Errorf("cannot list the processes of container %s: it is not running, top can only be used on running containers", ref)
 	}
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string
 	}
 	pids, err := box.Pids()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the processes of container %s: %w", id, err)
+		return nil, fmt.Errorf("cannot list the processes of container %s: %w", ref, err)
 	}
 	slices.Sort(pids)
 	if len(args) == 0 {

@@ -131,6 +131,9 @@ func (u undo) run(err error) error {
 }
 
 func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err error) {
+	if !ownsNetwork() {
+		return res, fmt.Errorf("cannot join network %q: ordinary users have no bridges (use --network pasta, host or none)", endpoint(r.Network).Network)
+	}
 	var back undo
 	defer func() {
 		if err != nil {

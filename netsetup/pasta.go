@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"skiff/netsetup/plan"
 	"skiff/netsetup/userport"
@@ -23,7 +24,7 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 	}
 	// Finding out which ports are free, and choosing, is the same as for a bridge;
 	// then they are let go for pasta to take.
-	ports, held, err := reserve(publishedPorts(r.Network), true)
+	ports, held, err := reserveForPasta(ctx, publishedPorts(r.Network))
 	if err != nil {
 		return res, err
 	}
@@ -50,6 +51,25 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 	res.Teardown.Files = []string{marker}
 	return res, nil
 }
+
+// reserveForPasta is reserve for a port that the pasta of a container that has
+// just ended may still hold: it ends by itself, a moment after it is told to.
+func reserveForPasta(ctx context.Context, want []state.Port) (ports []state.Port, held []*os.File, err error) {
+	for deadline := time.Now().Add(pastaLeaves); ; {
+		ports, held, err = reserve(want, true)
+		if !errors.Is(err, ErrPortInUse) || time.Now().After(deadline) {
+			return ports, held, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// pastaLeaves is how long a pasta that was told to end may take.
+const pastaLeaves = 500 * time.Millisecond
 
 // pastaEndpoint reads back the addresses that pasta gave: the host's own.
 func pastaEndpoint(r Request) (state.EndpointStatus, error) {

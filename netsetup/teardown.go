@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"skiff/netsetup/firewall"
 	"skiff/netsetup/link"
 	"skiff/netsetup/plan"
@@ -87,7 +89,27 @@ func (m *Manager) Teardown(id string, st state.NetworkStatus) error {
 	if err := os.Remove(m.Roots.Container(id).Netns()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, err) // pasta's reason to live
 	}
-	return errors.Join(append(errs, conn.Delete(plan.HostLink(id, 0)))...)
+	if ownsNetwork() {
+		errs = append(errs, conn.Delete(plan.HostLink(id, 0)))
+	}
+	return errors.Join(errs...)
+}
+
+// ownsNetwork says whether this process could have the right to make devices
+// where it is: not in a user namespace below the one that owns the network. See
+// ioctl_ns(2).
+func ownsNetwork() bool {
+	fd, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	owner, err := unix.IoctlRetInt(fd, unix.NS_GET_USERNS)
+	if err != nil {
+		return !errors.Is(err, unix.EPERM)
+	}
+	unix.Close(owner)
+	return true
 }
 
 // leave gives up the container's addresses in one network.

@@ -1,6 +1,9 @@
 package state
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kinds of failure that callers ask for with errors.Is.
 var (
@@ -17,3 +20,20 @@ var (
 	// ErrInUse: something still refers to the record.
 	ErrInUse = errors.New("in use")
 )
+
+// KindError is an error of one of the kinds above whose text does not end with
+// the kind's name: the text says it already.
+type KindError struct {
+	Text string
+	Kind error
+}
+
+func (e *KindError) Error() string { return e.Text }
+
+// Is makes errors.Is find the kind.
+func (e *KindError) Is(target error) bool { return target == e.Kind }
+
+// Errorf makes an error of a kind, with a text of its own.
+func Errorf(kind error, format string, args ...any) error {
+	return &KindError{fmt.Sprintf(format, args...), kind}
+}

@@ -4,20 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
-
-// youngAge is how long a directory without a lock file may be under
-// construction by a process that has not come to take the lock.
-const youngAge = 10 * time.Second
-
-func young(dir string) bool {
-	st, err := os.Lstat(dir)
-	return err == nil && time.Since(st.ModTime()) < youngAge
-}
 
 // Live is a container's status as it is found.
 type Live struct {
@@ -72,7 +62,7 @@ func (s *Store) ended(id string) (Live, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return Live{}, err
 	case !jsonfile.Exists(c.Config()):
-		return Live{}, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return Live{}, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	return Live{Status: Status{Version: StatusVersion, BootID: s.BootID, Phase: Created}}, nil
 }

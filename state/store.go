@@ -44,7 +44,19 @@ func BootID() (string, error) {
 // Until config.json is there the directory is half made. Its maker holds the
 // container's lock, so a process that can take the lock on a directory without
 // config.json knows that the maker died, and removes it (see Sweep).
-func (s *Store) Create(cfg *Config) (err error) {
+func (s *Store) Create(cfg *Config) error {
+	for try := 0; ; try++ {
+		err := s.create(cfg)
+		// Swept between two steps, by a process that came before we had the lock.
+		if !errors.Is(err, os.ErrNotExist) || try == createTries {
+			return err
+		}
+	}
+}
+
+const createTries = 5
+
+func (s *Store) create(cfg *Config) (err error) {
 	c := s.Roots.Container(cfg.ID)
 	// Nobody else may walk through: setuid programs in a writable layer would be
 	// theirs to run.
@@ -149,7 +161,7 @@ func (s *Store) Load(id string) (*Config, error) {
 	var cfg Config
 	if err := jsonfile.Read(s.Roots.Container(id).Config(), &cfg); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+			return nil, Errorf(ErrNotFound, "no such container %s", id)
 		}
 		return nil, err
 	}
@@ -201,7 +213,7 @@ func (s *Store) Find(ref string) (string, error) {
 		return id, nil
 	}
 	if !isHex(ref) || len(ref) > 64 {
-		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
 	}
 	ids, err := s.IDs()
 	if err != nil {
@@ -210,10 +222,10 @@ func (s *Store) Find(ref string) (string, error) {
 	sort.Strings(ids)
 	i := sort.SearchStrings(ids, ref)
 	if i == len(ids) || !strings.HasPrefix(ids[i], ref) || !jsonfile.Exists(s.Roots.Container(ids[i]).Config()) {
-		return "", fmt.Errorf("no container with name or ID %q found: %w", ref, ErrNotFound)
+		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
 	}
 	if i+1 < len(ids) && strings.HasPrefix(ids[i+1], ref) {
-		return "", fmt.Errorf("more than one container has an ID that begins with %q: %w", ref, ErrAmbiguous)
+		return "", Errorf(ErrAmbiguous, "more than one container has an ID that begins with %q", ref)
 	}
 	return ids[i], nil
 }
@@ -257,14 +269,14 @@ func (s *Store) Lock(id string) (*lock.Lock, error) {
 	c := s.Roots.Container(id)
 	l, err := lock.Take(c.Lock())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return nil, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !jsonfile.Exists(c.Config()) {
 		l.Release()
-		return nil, fmt.Errorf("container %s: %w", id, ErrNotFound)
+		return nil, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	return l, nil
 }
@@ -302,8 +314,8 @@ func (s *Store) Sweep() error {
 		if jsonfile.Exists(c.Config()) {
 			continue
 		}
-		if _, err := os.Lstat(c.Lock()); err != nil && young(c.Data) {
-			continue // between mkdir and lock
+		if os.Remove(c.Data) == nil {
+			continue // empty: its maker died before it could take the lock
 		}
 		l, err := lock.Try(c.Lock())
 		if err != nil {
@@ -325,8 +337,18 @@ func (s *Store) sweepNames() error {
 	var errs []error
 	for _, e := range entries {
 		path := filepath.Join(s.Roots.Names(), e.Name())
-		if owner, err := os.ReadFile(path); err == nil && !jsonfile.Exists(s.Roots.Container(string(owner)).Data) {
-			errs = append(errs, os.Remove(path))
+		owner, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		id := string(owner)
+		if i := len(path) - len(".tmp") - 64; filepath.Ext(path) == ".tmp" && i > 0 && IsID(path[i:i+64]) {
+			id = path[i : i+64] // see createLinked; it may have no content yet
+		}
+		if !IsID(id) || !jsonfile.Exists(s.Roots.Container(id).Data) {
+			if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)

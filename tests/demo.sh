@@ -14,7 +14,7 @@ page=$(curl -sS --fail --retry 20 --retry-delay 0 --retry-connrefused --max-time
 
 # The page as text: tags out, entities back.
 sed -e '/<style>/,/<\/style>/d' -e 's/<title>.*<\/title>//' -e 's/<\/t[dh]><t[dh]>/   /g' -e 's/<[^>]*>//g' \
-	-e 's/&#34;/"/g' -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g' <<<"$page" | sed '/^[[:space:]]*$/d'
+	-e 's/&#43;/+/g' -e 's/&#34;/"/g' -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g' <<<"$page" | sed '/^[[:space:]]*$/d'
 cat <<TEXT
 
 That was $address, served by container ${id:0:12} ($name).

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -104,7 +105,7 @@ func highest(set string) int {
 // limits completes ulimits, sysctls, devices and the number of tasks.
 func (b *builder) limits() error {
 	c, conf := b.cfg, b.in.Defaults.Containers
-	if c.Resources.PidsLimit == 0 && conf.PidsLimit != nil {
+	if c.Resources.PidsLimit == 0 && conf.PidsLimit != nil && b.limitsPids() {
 		if c.Resources.PidsLimit = *conf.PidsLimit; *conf.PidsLimit == 0 {
 			c.Resources.PidsLimit = -1
 		}
@@ -116,7 +117,7 @@ func (b *builder) limits() error {
 		}
 	}
 	c.Ulimits = ulimits
-	c.Sysctls = merged(conf.Sysctls, c.Sysctls)
+	c.Sysctls = merged(b.sysctlDefaults(), c.Sysctls)
 	devices := slices.Clone(c.Devices)
 	for _, d := range conf.Devices {
 		if !slices.ContainsFunc(devices, func(o state.Device) bool { return o.Container == d.Container }) {
@@ -125,6 +126,28 @@ func (b *builder) limits() error {
 	}
 	c.Devices = devices
 	return nil
+}
+
+// limitsPids says whether a default limit can be had: nobody asked for it, so an
+// ordinary user without the controller does without.
+func (b *builder) limitsPids() bool {
+	if !b.in.Rootless {
+		return true
+	}
+	g := b.in.Host.Cgroup()
+	return g.Has("pids") || g.By("systemd").Has("pids")
+}
+
+// sysctlDefaults are containers.conf's, without those of a network that the
+// container shares: they are not the container's to set.
+func (b *builder) sysctlDefaults() map[string]string {
+	out := b.in.Defaults.Containers.Sysctls
+	if mode := b.cfg.Network.Mode; mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) {
+		return out
+	}
+	out = maps.Clone(out)
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, "net.") })
+	return out
 }
 
 // mounts are the user's, then containers.conf's and the image's volumes where

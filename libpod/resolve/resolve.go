@@ -107,7 +107,7 @@ func (b *builder) host() error {
 	c.CgroupManager = firstOf(b.in.CgroupManager, conf.CgroupManager)
 	if c.CgroupManager == "" {
 		c.CgroupManager = "cgroupfs"
-		if b.in.Host.Systemd() && b.in.Host.Cgroup().V2() {
+		if g := b.in.Host.Cgroup(); b.in.Host.Systemd() && g.V2() && (!b.in.Rootless || len(g.UserManager) > 0) {
 			c.CgroupManager = "systemd"
 		}
 	}

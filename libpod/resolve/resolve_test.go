@@ -25,7 +25,7 @@ func (fakeHost) CPUs() int       { return 4 }
 func (h fakeHost) Systemd() bool { return h.systemd }
 func (h fakeHost) Cgroup() hostfacts.Cgroup {
 	if h.v2 {
-		return hostfacts.Cgroup{Mode: hostfacts.CgroupV2}
+		return hostfacts.Cgroup{Mode: hostfacts.CgroupV2, UserManager: []string{"pids"}}
 	}
 	return hostfacts.Cgroup{Mode: hostfacts.CgroupHybrid}
 }
@@ -88,6 +88,12 @@ func TestComplete(t *testing.T) {
 			}
 		}},
 		{name: "rootless-without-image", cfg: state.Config{Process: state.Process{Cmd: []string{"sh"}, Terminal: true}}, in: func(in *Input) { in.Rootless = true; in.Host = fakeHost{true, true} }},
+		{name: "rootless-with-hosts-network", cfg: state.Config{Process: state.Process{Cmd: []string{"sh"}}, Network: state.Network{Mode: "host"}, Sysctls: map[string]string{"kernel.b": "2"}}, in: func(in *Input) {
+			in.Rootless = true
+			limit := int64(4096)
+			in.Defaults.Containers.PidsLimit = &limit
+			in.Defaults.Containers.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 0", "kernel.a": "1"}
+		}},
 		{name: "another-containers-network", image: true, cfg: state.Config{Network: state.Network{Mode: "container:web"}, Namespaces: state.Namespaces{Pid: "container:web"}}},
 		{name: "host-network-privileged", image: true, cfg: state.Config{Network: state.Network{Mode: "host", Ports: []state.Port{{ContainerPort: 1, Protocol: "tcp"}}}, Security: state.Security{Privileged: true}},
 			in: func(in *Input) { in.Given.NoHealthcheck = true; in.Given.UnsetEnv = []string{"A"} }},

@@ -126,6 +126,11 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
 		o.ConsoleSocket = os.NewFile(consoleFD, "console")
 	}
+	held, err := s.engine.HoldCgroups()
+	if err != nil {
+		return nil, err
+	}
+	defer held.Release()
 	return sandbox.Create(o)
 }
 

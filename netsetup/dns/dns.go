@@ -107,6 +107,9 @@ func PublicServers() []string { return []string{"8.8.8.8", "8.8.4.4"} }
 // only names systemd-resolved's own address, the servers behind that are used.
 func HostResolver(root string) ([]byte, error) {
 	b, err := readFile(filepath.Join(root, "etc/resolv.conf"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // resolv.conf(5): without the file there is nothing but the defaults
+	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the host's resolv.conf: %w", err)
 	}

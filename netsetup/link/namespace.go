@@ -40,11 +40,19 @@ func NewNamespace() (*Namespace, error) {
 }
 
 // onThread runs fn on a thread whose network namespace it may change. The
-// thread is put back afterwards, or ends where that fails.
+// thread is put back afterwards, or ends where that fails, as it does for all
+// who are not root in the namespace they came from. It is never the process's
+// first thread, which cannot end and whose namespace others take for the
+// process's.
 func onThread(fn func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			defer runtime.UnlockOSThread()
+			done <- onThread(fn) // on another one, since this one is taken
+			return
+		}
 		old, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			runtime.UnlockOSThread()

@@ -133,13 +133,13 @@ func Check(path string) (string, error) {
 	if path == "" {
 		var err error
 		if path, err = exec.LookPath("pasta"); err != nil {
-			return "", fmt.Errorf("%w: it is not installed (apt install passt); --network host and none work without it", ErrUnavailable)
+			return "", fmt.Errorf("%w: it is not installed (apt install passt, or use --network none or host)", ErrUnavailable)
 		}
 	}
 	// pasta waits without end for a device that it may not open.
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", fmt.Errorf("%w: /dev/net/tun: %v", ErrUnavailable, err)
+		return "", fmt.Errorf("%w: /dev/net/tun: %v (chmod 666 /dev/net/tun as root, or use --network none or host)", ErrUnavailable, err)
 	}
 	unix.Close(fd)
 	return path, nil

@@ -38,10 +38,10 @@ func Cause(err error) (kind, text string) {
 		return imagecall.FailOther, "no space left on device"
 	}
 	if kind, text := answer(err); text != "" {
-		return kind, text
+		return kind, text + mirrors(err)
 	}
 	if text := connection(err); text != "" {
-		return imagecall.FailOther, text
+		return imagecall.FailOther, text + mirrors(err)
 	}
 	var refused *store.Refused
 	if errors.As(err, &refused) {
@@ -118,6 +118,8 @@ func connection(err error) string {
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("no such host %q", dns.Name)
+	case errors.As(err, &dns):
+		return fmt.Sprintf("cannot look up the host %q: %s", dns.Name, oneLine(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused" + at(err)
 	case errors.As(err, &unknown):
@@ -138,6 +140,23 @@ func connection(err error) string {
 		return "the registry closed the connection" + at(err)
 	}
 	return ""
+}
+
+// mirrors is what the registry's mirrors said. The registry stack has it as
+// text only, before the registry's own error.
+func mirrors(err error) string {
+	_, rest, ok := strings.Cut(err.Error(), "(Mirrors also failed: [")
+	said, _, whole := strings.Cut(rest, "]): ")
+	if !ok || !whole {
+		return ""
+	}
+	// Of each, "reference: step: … : reason", the two ends tell.
+	var each []string
+	for _, m := range strings.Split(said, "]\n[") {
+		where, _, _ := strings.Cut(m, ": ")
+		each = append(each, where+": "+m[strings.LastIndex(m, ": ")+len(": "):])
+	}
+	return "; tried mirror " + oneLine(strings.Join(each, ", "))
 }
 
 // at is the address of a failed connection.
@@ -162,7 +181,7 @@ func trim(text string) string {
 
 func isStep(head string) bool {
 	for _, step := range []string{
-		"initializing source", "initializing destination", "reading manifest", "fetching manifest",
+		"initializing source", "setting up to decompress blob", "initializing destination", "reading manifest", "fetching manifest",
 		"copying system image from manifest list", "copying config", "writing blob", "reading blob",
 		"storing blob to file", "storing layer", "storing image", "writing config", "writing manifest", "trying to reuse blob",
 		"choosing an image", "choosing image instance", "parsing image configuration", "committing the finished image",

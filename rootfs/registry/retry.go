@@ -78,7 +78,8 @@ func (r retries) mayPass(err error) bool {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return r.asked
 	case errors.As(err, &dns):
-		return dns.IsTemporary
+		// Mostly a machine without a network: its user wants to know at once.
+		return r.asked && dns.IsTemporary
 	case errors.As(err, &status):
 		return status.StatusCode >= 500
 	case errors.Is(err, docker.ErrTooManyRequests), errors.Is(err, io.ErrUnexpectedEOF),

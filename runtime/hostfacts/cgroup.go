@@ -1,7 +1,10 @@
 package hostfacts
 
 import (
+	"os"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,8 +22,12 @@ type Cgroup struct {
 	// Mode is one of the Cgroup constants, or empty where there are none.
 	Mode string `json:"mode"`
 	// Controllers are those that can be used, sorted. On v2 devices and freezer
-	// are always there and are listed too.
+	// are always there and are listed too. An ordinary user can use those of a
+	// group that was delegated to them, in which this process is.
 	Controllers []string `json:"controllers,omitempty"`
+	// UserManager are those that the systemd of an ordinary user hands out, on v2;
+	// empty where there is none to talk to.
+	UserManager []string `json:"userManager,omitempty"`
 	// Swap says that memory and swap can be limited together, BlkioWeight that
 	// block I/O has weights. Both are certain on v1; on v2 they are assumed
 	// wherever the controller is there.
@@ -35,6 +42,14 @@ func (c Cgroup) V2() bool { return c.Mode == CgroupV2 }
 func (c Cgroup) Has(controller string) bool {
 	_, ok := slices.BinarySearch(c.Controllers, controller)
 	return ok
+}
+
+// By gives what can be used through a manager: systemd or cgroupfs.
+func (c Cgroup) By(manager string) Cgroup {
+	if manager == "systemd" && len(c.UserManager) > 0 {
+		c.Controllers = c.UserManager
+	}
+	return c
 }
 
 func (h *Host) readCgroup() Cgroup {
@@ -52,26 +67,68 @@ func (h *Host) readCgroup() Cgroup {
 	return h.cgroupV1(mode)
 }
 
-// cgroupV2 lists the controllers of the group that this process's own is in:
-// below it containers' groups are made.
+// cgroupV2 lists the controllers of the group below which containers' groups
+// are made: for root the top one, for others the one that their own is in.
 func (h *Host) cgroupV2() Cgroup {
-	c := Cgroup{Mode: CgroupV2, Controllers: []string{"devices", "freezer"}}
-	own := ""
-	for line := range strings.Lines(h.read("proc/self/cgroup")) {
-		if p, ok := strings.CutPrefix(line, "0::"); ok {
-			own = strings.TrimSpace(p)
+	c := Cgroup{Mode: CgroupV2}
+	if h.rules() {
+		c.Controllers = h.controllers("sys/fs/cgroup")
+	} else {
+		own := ""
+		for line := range strings.Lines(h.read("proc/self/cgroup")) {
+			if p, ok := strings.CutPrefix(line, "0::"); ok {
+				own = path.Dir(strings.TrimSpace(p))
+			}
 		}
+		c.Controllers = h.controllers("") // what needs no group
+		if dir := "sys/fs/cgroup/" + own; h.writable(dir) && h.writable(dir+"/cgroup.procs") {
+			c.Controllers = h.controllers(dir)
+		}
+		c.UserManager = h.userManager()
 	}
-	list := h.read("sys/fs/cgroup/" + own + "/cgroup.controllers")
-	if !h.UserNS() {
-		// Root makes its groups from the top.
-		list = h.read("sys/fs/cgroup/cgroup.controllers")
-	}
-	c.Controllers = append(c.Controllers, strings.Fields(list)...)
-	slices.Sort(c.Controllers)
-	c.Swap, c.BlkioWeight = c.Has("memory"), c.Has("io")
+	both := c.By("systemd")
+	c.Swap, c.BlkioWeight = both.Has("memory"), both.Has("io")
 	return c
 }
+
+// controllers are those of a group, and those that need none.
+func (h *Host) controllers(dir string) []string {
+	list := []string{"devices", "freezer"}
+	if dir != "" {
+		list = append(list, strings.Fields(h.read(dir+"/cgroup.controllers"))...)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// userManager lists what the user's own systemd was given, if it can be talked
+// to. See user@.service(5).
+func (h *Host) userManager() []string {
+	uid := strconv.Itoa(h.outsideUID())
+	dir := "sys/fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service"
+	if !isDir(h.path(dir)) || !exists(h.path("run/user/"+uid+"/bus")) {
+		return nil
+	}
+	return h.controllers(dir)
+}
+
+// rules says whether this process may do with all cgroups what it likes.
+func (h *Host) rules() bool { return os.Geteuid() == 0 && !h.UserNS() }
+
+// outsideUID is the user's id outside of the user namespace.
+func (h *Host) outsideUID() int {
+	for line := range strings.Lines(h.read("proc/self/uid_map")) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[0] == "0" && h.UserNS() {
+			if uid, err := strconv.Atoi(f[1]); err == nil {
+				return uid
+			}
+		}
+	}
+	return os.Getuid()
+}
+
+func (h *Host) writable(name string) bool { return unix.Access(h.path(name), unix.W_OK) == nil }
 
 func (h *Host) cgroupV1(mode string) Cgroup {
 	c := Cgroup{Mode: mode}
@@ -81,13 +138,14 @@ func (h *Host) cgroupV1(mode string) Cgroup {
 			continue
 		}
 		for name := range strings.SplitSeq(f[1], ",") {
-			if isDir(h.path("sys/fs/cgroup/" + name)) {
+			dir := "sys/fs/cgroup/" + name
+			if isDir(h.path(dir)) && (h.rules() || h.writable(dir+f[2])) {
 				c.Controllers = append(c.Controllers, name)
 			}
 		}
 	}
 	slices.Sort(c.Controllers)
-	if mode == CgroupV1 && len(c.Controllers) == 0 {
+	if mode == CgroupV1 && len(c.Controllers) == 0 && h.rules() {
 		return Cgroup{}
 	}
 	// The files are missing in the top group of some kernels and present in every

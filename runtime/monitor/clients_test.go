@@ -233,3 +233,16 @@ func TestWaitCanBeGivenUp(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestShortExecsAreNotMissed(t *testing.T) {
+	b := idle(t)
+	for range 300 {
+		s, err := b.dial().Exec(wire.Exec{Spec: spec("exit 3"), Attach: everything})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, _, _ := b.run(s); st.ExitCode != 3 {
+			t.Fatalf("exit code %d", st.ExitCode)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	s.ExitCode = exitCode(ws)
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	m.main.finish()
-	s.OOMKilled = m.oom.killed()
+	s.OOMKilled = m.oomKilled()
 	problems = append(problems, m.undo(s.Teardown))
 	m.closeReserved()
 	if err := errors.Join(problems...); err != nil {
@@ -115,6 +115,7 @@ func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
 	if leftovers {
 		m.undoStart(st)
 	}
+	m.oomKilled() // only to end the watch
 	m.main.closeStreams()
 	m.closeReserved()
 	m.closeLog()

@@ -280,3 +280,60 @@ func TestOrphansAreReaped(t *testing.T) {
 	s.CloseStdin()
 	b.run(s)
 }
+
+// Where the container has no pid namespace of its own, its other processes do
+// not end with the first.
+func TestWhatIsLeftInTheCgroupsIsKilled(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make cgroups")
+	}
+	for _, root := range []string{"/sys/fs/cgroup/freezer", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+		dir := filepath.Join(root, "skiff-test-"+itoa(os.Getpid())+"-"+strings.Repeat("ab", 32))
+		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil || os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		b := newBox(t, fake{
+			Script:   "echo $$ > " + dir + "/cgroup.procs; sleep 61 & sleep 61 & echo $!; exit 0",
+			Teardown: state.Teardown{Cgroups: []string{dir}},
+		})
+		b.launch.Attach = everything
+		st, out, _ := b.run(b.start())
+		if st.ExitCode != 0 || st.Error != "" {
+			t.Errorf("%s: status %+v", root, st)
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			t.Errorf("%s is left", dir)
+		}
+		if _, err := os.Lstat("/proc/" + strings.TrimSpace(out)); err == nil {
+			t.Errorf("%s: process %s is left", root, out)
+		}
+	}
+}
+
+// On a full disk the final record cannot be made beside the old one.
+func TestTheEndIsRecordedOnAFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	b := newBox(t, fake{Script: "exit 0"})
+	if err := unix.Mount("tmpfs", b.c.Data, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("cannot mount: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(b.c.Data, unix.MNT_DETACH) })
+	if err := os.WriteFile(b.c.Config(), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "yes | dd of=" + b.c.Data + "/filler bs=4096 2>/dev/null; yes line | head -n 100000; exit 11"
+	data := []byte(`{"script":"` + script + `"}`)
+	if err := os.WriteFile(filepath.Join(b.fakeDir(), "fake.json"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.launch.Attach = everything
+	st, out, _ := b.run(b.start())
+	if st.ExitCode != 11 || len(out) != 500000 {
+		t.Errorf("exit code %d, %d bytes of output", st.ExitCode, len(out))
+	}
+	if live := b.status(); live.ExitCode != 11 || live.Phase != state.Exited || live.Lost {
+		t.Errorf("recorded %+v", live)
+	}
+}

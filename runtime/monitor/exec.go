@@ -40,6 +40,7 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 		return
 	}
 	x := &execution{m: m, s: s, client: c}
+	m.churn += 4 << 10
 	c.role = roleAttached
 	if e.Attach != nil && !e.Detach {
 		s.attachClient(c, *e.Attach)

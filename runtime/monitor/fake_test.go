@@ -29,8 +29,8 @@ type fake struct {
 	Crash    string         `json:"crash"`    // "early", "reported", "late" (after Go)
 	Teardown state.Teardown `json:"teardown"` // to report
 	OOMFiles []string       `json:"oomFiles"`
-	Cgroup   string         `json:"cgroup"` // to run the script in
 	Reserve  bool           `json:"reserve"`
+	Warnings []string       `json:"warnings"`
 }
 
 // TestMain lets the test's program also be the monitor and the fake skiff.
@@ -98,7 +98,7 @@ func (f *fake) start(dir string) error {
 		return err
 	}
 	unix.Close(gate[0])
-	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles}
+	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles, Warnings: f.Warnings}
 	var fds []int
 	if f.Reserve {
 		fd, err := unix.MemfdCreate("reserved", unix.MFD_CLOEXEC)
@@ -147,13 +147,6 @@ func (f *fake) spawn(script string, gate int) (int, error) {
 	files := append(std, ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), uintptr(gate))
 	if gate < 0 {
 		files = std
-	}
-	if f.Cgroup != "" {
-		dir, err := os.Open(f.Cgroup)
-		if err != nil {
-			return 0, err
-		}
-		sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
 	}
 	return syscall.ForkExec("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{
 		Dir: "/", Env: os.Environ(), Files: files, Sys: sys,

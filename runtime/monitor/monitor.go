@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -67,9 +68,10 @@ type monitor struct {
 	// wait status where it ended before its start stage did.
 	pid     int
 	pending *unix.WaitStatus
-	oom     oomCount
+	oom     *oomWatch
 	// reserved are the descriptors that keep published ports from others.
 	reserved []int
+	warnings []string // of the start stage, for the launcher
 
 	restart      restarter
 	stopping     bool // by the user: no restart
@@ -101,6 +103,7 @@ func Main() int {
 // prepare does everything up to the running start stage. The stage comes as
 // early as possible: what it does not need is made while it works.
 func (m *monitor) prepare() error {
+	runtime.GOMAXPROCS(1) // also stops the runtime from using descriptors of its own
 	closeFrom(launchFD + 1)
 	if err := m.readLaunch(); err != nil {
 		return err

@@ -347,3 +347,22 @@ func TestNothingOfTheCallerIsKept(t *testing.T) {
 	s.CloseStdin()
 	b.run(s)
 }
+
+// A program that ends at once may be reaped before its start stage.
+func TestShortLivesAreNotMissed(t *testing.T) {
+	b := newBox(t, fake{Script: "exit 3"})
+	for range 300 {
+		if st, _, _ := b.run(b.start()); st.ExitCode != 3 {
+			t.Fatalf("exit code %d", st.ExitCode)
+		}
+	}
+}
+
+func TestWarningsReachTheLauncher(t *testing.T) {
+	b := newBox(t, fake{Script: "exit 0", Warnings: []string{"no swap limit"}})
+	s := b.start()
+	if w := s.Warnings(); len(w) != 1 || w[0] != "no swap limit" {
+		t.Errorf("warnings %q", w)
+	}
+	b.run(s)
+}

@@ -1,10 +1,7 @@
 package monitor
 
 import (
-	"bytes"
 	"errors"
-	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,36 +62,4 @@ func exitCode(ws unix.WaitStatus) int {
 		return 128 + int(ws.Signal())
 	}
 	return ws.ExitStatus()
-}
-
-// oomCount is the number of OOM kills that cgroup files counted before the
-// container ran.
-type oomCount struct {
-	files  []string
-	before uint64
-}
-
-func countOOM(files []string) oomCount {
-	o := oomCount{files: files}
-	o.before = o.now()
-	return o
-}
-
-// killed reports whether the kernel killed for want of memory since.
-func (o oomCount) killed() bool { return o.now() > o.before }
-
-func (o oomCount) now() (n uint64) {
-	for _, f := range o.files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		for line := range bytes.Lines(b) {
-			if v, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
-				k, _ := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 64)
-				n += k
-			}
-		}
-	}
-	return n
 }

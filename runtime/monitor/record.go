@@ -1,10 +1,13 @@
 package monitor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -43,11 +46,7 @@ func (m *monitor) recordEnd() {
 	m.status.Phase = state.Exited
 	m.status.Pid, m.status.PidStart, m.status.Monitor = 0, 0, 0
 	m.status.Teardown, m.status.Network = state.Teardown{}, state.NetworkStatus{}
-	if err := jsonfile.Write(m.c.Exit(), &m.status, jsonfile.Volatile); err != nil {
-		// Without room for the record, the one that says it runs must not stay: a
-		// reader would take the container for lost for ever.
-		os.Remove(m.c.Exit())
-	}
+	m.writeExit()
 	m.removeRun()
 }
 
@@ -123,8 +122,31 @@ func (m *monitor) recordFailure(f wire.Failure) {
 		m.remove()
 		return
 	}
-	if err := jsonfile.Write(m.c.Exit(), &st, jsonfile.Volatile); err != nil {
+	m.writeExit()
+	m.removeRun()
+}
+
+// writeExit writes the final record. On a full disk it takes the room of the
+// record that says that the container runs, which is the longer one and must
+// not stay: the container would read as lost.
+func (m *monitor) writeExit() {
+	if jsonfile.Write(m.c.Exit(), &m.status, jsonfile.Volatile) == nil {
+		return
+	}
+	data, err := json.Marshal(&m.status)
+	if err != nil {
+		return
+	}
+	fd, err := unix.Open(m.c.Exit(), unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	n, err := unix.Pwrite(fd, data, 0)
+	if err == nil && n == len(data) {
+		err = unix.Ftruncate(fd, int64(n))
+	}
+	if err != nil || n != len(data) {
 		os.Remove(m.c.Exit())
 	}
-	m.removeRun()
 }

@@ -1,14 +1,13 @@
 package monitor
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -141,36 +140,40 @@ func (m *monitor) listen() error {
 	return nil
 }
 
-// watchSignals makes ended children and the request to end known to the loop.
-// HUP and INT are taken so that they do nothing here, yet are not ignored: that
-// the container's processes would inherit.
+// The signals that the monitor acts on. HUP, INT and QUIT do nothing here, yet
+// are not ignored: that the container's processes would inherit.
 func (m *monitor) watchSignals() error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return err
 	}
-	var term atomic.Bool
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
-	go func() {
-		one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
-		for s := range signals {
-			if s == unix.SIGTERM {
-				term.Store(true)
-			}
-			unix.Write(fd, one)
-		}
-	}()
-	_, err = m.loop.add(fd, unix.EPOLLIN, func(uint32) {
-		var count [8]byte
-		unix.Read(fd, count[:])
-		if term.Swap(false) {
-			m.terminate()
-		}
-		m.reap()
-	})
-	unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // for a child that ended before
-	return err
+	if _, err := m.loop.add(fd, unix.EPOLLIN, func(uint32) { m.signalled(fd) }); err != nil {
+		return err
+	}
+	if err := catchSignals(fd); err != nil {
+		return err
+	}
+	writeEvent(fd, 1) // for a child that ended before
+	return nil
+}
+
+// termMark is what SIGTERM adds to the event counter; other signals add 1.
+const termMark = 1 << 32
+
+func writeEvent(fd int, add uint64) {
+	unix.Write(fd, binary.NativeEndian.AppendUint64(nil, add))
+}
+
+// signalled acts on the signals counted since it was last called.
+func (m *monitor) signalled(fd int) {
+	var count [8]byte
+	if n, err := unix.Read(fd, count[:]); n != len(count) || err != nil {
+		return
+	}
+	if binary.NativeEndian.Uint64(count[:]) >= termMark {
+		m.terminate()
+	}
+	m.reap()
 }
 
 // refuse tells the engine why there will be no container.

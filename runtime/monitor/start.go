@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,8 +61,9 @@ func (m *monitor) spawnStart() error {
 func (m *monitor) created(st *stage) error {
 	r := st.report
 	m.reserved, st.fds = st.fds, nil
+	m.warnings = r.Warnings
 	m.pid = r.Pid
-	m.oom = countOOM(r.OOMFiles)
+	m.watchOOM(r.OOMFiles)
 	if m.l.Terminal {
 		fd, err := st.terminal()
 		if err != nil {
@@ -79,6 +81,9 @@ func (m *monitor) created(st *stage) error {
 		return err
 	}
 	_, err := unix.SendmsgN(st.sock, []byte{byte(wire.KindGo), 0, 0, 0, 0}, nil, nil, unix.MSG_NOSIGNAL)
+	if errors.Is(err, unix.EPIPE) {
+		return nil // the stage is gone: how it ended says why
+	}
 	return err
 }
 
@@ -87,7 +92,7 @@ func (m *monitor) started() {
 	m.doing = running
 	m.main.listen()
 	if m.launcher != nil {
-		m.launcher.sendJSON(wire.KindStarted, &m.status)
+		m.launcher.sendJSON(wire.KindStarted, wire.Started{Status: m.status, Warnings: m.warnings})
 	}
 	m.busy()
 	switch {

@@ -15,12 +15,17 @@ const stdinChunk = 32 << 10
 // Session is a connection that takes part in a program's streams, or waits for
 // its end. WriteStdin, CloseStdin, Resize and Close may be called beside Run.
 type Session struct {
-	conn   *Conn
-	status state.Status
+	conn     *Conn
+	status   state.Status
+	warnings []string
 }
 
 // Status is the program's status when the session began.
 func (s *Session) Status() state.Status { return s.status }
+
+// Warnings are lines for the user from the start: what was asked for and done
+// without.
+func (s *Session) Warnings() []string { return s.warnings }
 
 // Close detaches: the program goes on.
 func (s *Session) Close() error { return s.conn.Close() }
@@ -89,9 +94,11 @@ func (s *Session) awaitStart() error {
 	}
 	switch k {
 	case wire.KindStarted:
-		if err := json.Unmarshal(payload, &s.status); err != nil {
+		var st wire.Started
+		if err := json.Unmarshal(payload, &st); err != nil {
 			return fmt.Errorf("cannot read the container's status: %w", err)
 		}
+		s.status, s.warnings = st.Status, st.Warnings
 		return nil
 	case wire.KindFailed:
 		return failure(payload)

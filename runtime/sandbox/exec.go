@@ -79,6 +79,7 @@ func furtherProcess(o ExecOptions) *libcontainer.Process {
 		NoNewPrivileges: o.NoNewPrivileges,
 		ConsoleHeight:   o.Rows,
 		ConsoleWidth:    o.Cols,
+		LogLevel:        logLevel,
 		ExtraFiles:      o.ExtraFiles,
 	}
 	if p.Cwd == "" {

@@ -16,7 +16,7 @@ func buildInit(t *testing.T) string {
 		t.Skip("needs the go command")
 	}
 	file := filepath.Join(t.TempDir(), "init")
-	cmd := exec.Command("go", "build", "-o", file, "skiff/runtime/init/main")
+	cmd := exec.Command("go", "build", "-o", file, "skiff/runtime/init")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -73,6 +73,10 @@ type waiter interface {
 	Signal(os.Signal) error
 }
 
+// logLevel has libcontainer's init report only why it failed (log.h, FATAL). By
+// default it writes some thirty lines about its progress, which nobody reads.
+const logLevel = "1"
+
 // IsInit says whether this program was started as a sandbox's first process.
 func IsInit() bool {
 	return len(os.Args) > 1 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != ""
@@ -166,6 +170,7 @@ func firstProcess(o Options) *libcontainer.Process {
 		Rlimits:         rlimits(sp.Rlimits),
 		ConsoleHeight:   o.Rows,
 		ConsoleWidth:    o.Cols,
+		LogLevel:        logLevel,
 		Init:            true,
 	}
 	for _, g := range sp.User.AdditionalGids {

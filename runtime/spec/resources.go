@@ -20,41 +20,31 @@ const cpuPeriod = 100_000
 
 // ErrNoLimits means that limits were asked for where skiff has no cgroups to
 // set them in.
-var ErrNoLimits = errors.New("this user has no control groups of its own (cgroup v2 with systemd gives it some)")
+var ErrNoLimits = errors.New("this user has no such control group of its own (cgroup v2 with systemd gives it some)")
 
 // resources sets the limits and the place of the cgroup.
 func (b *builder) resources() error {
-	r, err := Limits(b.cfg.Resources, b.in.Host, b.in.BlockDevices, b.in.Warn)
+	host := b.in.Host
+	if b.in.Rootless {
+		host.Cgroup = host.Cgroup.By(b.cfg.CgroupManager)
+		if what := refused(b.cfg.Resources, host.Cgroup); what != "" && b.cfg.CgroupParent == "" {
+			return fmt.Errorf("cannot set the limit %s: %w", what, ErrNoLimits)
+		}
+	}
+	r, err := Limits(b.cfg.Resources, host, b.in.BlockDevices, b.in.Warn)
 	if err != nil {
 		return err
 	}
-	limited := b.limitable()
-	if !limited {
-		if what := asked(b.cfg.Resources); what != "" {
-			return fmt.Errorf("cannot set the limit %s: %w", what, ErrNoLimits)
-		}
-		r = &specs.LinuxResources{}
-	}
 	r.Devices = b.out.Linux.Resources.Devices
 	b.out.Linux.Resources = r
-	b.out.Linux.CgroupsPath = b.cgroupsPath(limited)
+	b.out.Linux.CgroupsPath = b.cgroupsPath(!b.in.Rootless && host.Cgroup.Mode != "" || b.cfg.CgroupParent != "")
 	return nil
 }
 
-// limitable says whether the container gets a cgroup in which limits can be
-// set. An ordinary user needs one of their own, which systemd hands out on
-// cgroup v2, or names one.
-func (b *builder) limitable() bool {
-	if !b.in.Rootless {
-		return b.in.Host.Cgroup.Mode != ""
-	}
-	return b.in.Host.Cgroup.V2() && b.cfg.CgroupManager == "systemd" || b.cfg.CgroupParent != ""
-}
-
 // cgroupsPath is where the container's cgroup is. For systemd it has the form
-// slice:prefix:name. Empty leaves it to the runtime, which then takes what it
-// may have and does without otherwise.
-func (b *builder) cgroupsPath(limited bool) string {
+// slice:prefix:name. Without a place of its own it is empty: the runtime makes
+// groups where the caller was given any, and does without elsewhere.
+func (b *builder) cgroupsPath(own bool) string {
 	prefix, parent, id := b.in.CgroupPrefix, b.cfg.CgroupParent, b.cfg.ID
 	if prefix == "" {
 		prefix = "skiff"
@@ -68,7 +58,7 @@ func (b *builder) cgroupsPath(limited bool) string {
 		}
 		return path.Base(parent) + ":" + prefix + ":" + id
 	}
-	if !limited {
+	if !own {
 		return ""
 	}
 	if parent == "" {
@@ -77,25 +67,30 @@ func (b *builder) cgroupsPath(limited bool) string {
 	return path.Join("/", parent, id)
 }
 
-// asked names the first limit that the user asked for, by its option.
-func asked(r state.Resources) string {
+// refused names the first limit that the user asked for, by its option, whose
+// controller the user does not have.
+func refused(r state.Resources, c hostfacts.Cgroup) string {
+	block := c.Has("blkio") || c.Has("io")
 	for _, l := range []struct {
-		set  bool
-		name string
+		set, can bool
+		name     string
 	}{
-		{r.Memory != 0, "--memory"},
-		{r.MemorySwap != 0, "--memory-swap"},
-		{r.MemoryReservation != 0, "--memory-reservation"},
-		{r.CPUShares != 0, "--cpu-shares"},
-		{r.NanoCPUs != 0, "--cpus"},
-		{r.CPUQuota != 0, "--cpu-quota"},
-		{r.CpusetCpus != "", "--cpuset-cpus"},
-		{r.CpusetMems != "", "--cpuset-mems"},
-		{r.PidsLimit > 0 && r.PidsLimit != DefaultPidsLimit, "--pids-limit"},
-		{r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0, "--blkio-weight"},
-		{len(r.DeviceReadBps)+len(r.DeviceWriteBps)+len(r.DeviceReadIOps)+len(r.DeviceWriteIOps) > 0, "--device-read-bps"},
+		{r.Memory != 0, c.Has("memory"), "--memory"},
+		{r.MemorySwap != 0, c.Has("memory"), "--memory-swap"},
+		{r.MemoryReservation != 0, c.Has("memory"), "--memory-reservation"},
+		{r.CPUShares != 0, c.Has("cpu"), "--cpu-shares"},
+		{r.NanoCPUs != 0, c.Has("cpu"), "--cpus"},
+		{r.CPUQuota != 0, c.Has("cpu"), "--cpu-quota"},
+		{r.CpusetCpus != "", c.Has("cpuset"), "--cpuset-cpus"},
+		{r.CpusetMems != "", c.Has("cpuset"), "--cpuset-mems"},
+		{r.PidsLimit > 0 && r.PidsLimit != DefaultPidsLimit, c.Has("pids"), "--pids-limit"},
+		{r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0, block, "--blkio-weight"},
+		{len(r.DeviceReadBps) > 0, block, "--device-read-bps"},
+		{len(r.DeviceWriteBps) > 0, block, "--device-write-bps"},
+		{len(r.DeviceReadIOps) > 0, block, "--device-read-iops"},
+		{len(r.DeviceWriteIOps) > 0, block, "--device-write-iops"},
 	} {
-		if l.set {
+		if l.set && !l.can {
 			return l.name
 		}
 	}

@@ -31,15 +31,23 @@ func (b *builder) seccomp() error {
 	if given != "" {
 		profile = &seccomp.Seccomp{}
 		if err := json.Unmarshal([]byte(given), profile); err != nil {
-			return fmt.Errorf("cannot read the seccomp profile: %v", err)
+			return fmt.Errorf("cannot read the seccomp profile%s: %v", named(b.cfg.Security.SeccompPath), err)
 		}
 	}
 	out, err := expand(profile, b.out.Process.Capabilities.Bounding, b.in.Host.Kernel)
 	if err != nil {
-		return fmt.Errorf("cannot use the seccomp profile: %w", err)
+		return fmt.Errorf("cannot use the seccomp profile%s: %w", named(b.cfg.Security.SeccompPath), err)
 	}
 	b.out.Linux.Seccomp = out
 	return nil
+}
+
+// named is the profile's path for a message; empty where there is none.
+func named(path string) string {
+	if path == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %q", path)
 }
 
 // expand picks the rules of a profile that are for these capabilities, this

@@ -45,6 +45,7 @@ func v1() hostfacts.Facts {
 func userNS() hostfacts.Facts {
 	f := v2()
 	f.UserNS, f.CanRaise, f.MappedUIDs, f.MappedGIDs = true, false, 65536, 65536
+	f.Cgroup.UserManager, f.Cgroup.Controllers = []string{"devices", "freezer", "memory", "pids"}, []string{"devices", "freezer"}
 	return f
 }
 
@@ -90,6 +91,10 @@ var goldens = []struct {
 	{"rootless", userNS, func(c *state.Config, in *Inputs) { in.Rootless = true }},
 	{"rootless with systemd and limits", userNS, func(c *state.Config, in *Inputs) {
 		in.Rootless, c.CgroupManager, c.Resources.Memory = true, "systemd", 1<<20
+	}},
+	{"rootless with a delegated group", userNS, func(c *state.Config, in *Inputs) {
+		in.Host.Cgroup.Controllers = []string{"devices", "freezer", "memory", "pids"}
+		in.Rootless, c.Resources.Memory = true, 1<<20
 	}},
 	{"rootless with the host's namespaces", userNS, func(c *state.Config, in *Inputs) {
 		in.Rootless, c.Network.Mode, in.Join, in.Hostname = true, "host", Join{}, "machine"
@@ -215,7 +220,7 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 			c.Security.CapAdd = []string{"sys_resource"}
 			c.Security.Capabilities, _ = Capabilities(c.Security.CapAdd, nil, false)
 		}},
-		{"limit for an ordinary user without cgroups", "cannot set the limit --memory: this user has no control groups of its own (cgroup v2 with systemd gives it some)", v1, func(c *state.Config, in *Inputs) { in.Rootless, c.Resources.Memory = true, 1<<20 }},
+		{"limit for an ordinary user without cgroups", "cannot set the limit --memory: this user has no such control group of its own (cgroup v2 with systemd gives it some)", userNS, func(c *state.Config, in *Inputs) { in.Rootless, c.Resources.Memory = true, 1<<20 }},
 		{"container that does not run", `cannot join the pid namespace of "x": it is not running`, v2, func(c *state.Config, in *Inputs) { c.Namespaces.Pid = "container:x" }},
 		{"network sysctl on the host's network", `cannot set sysctl "net.core.somaxconn": the container uses the host's network`, v2, func(c *state.Config, in *Inputs) {
 			c.Network.Mode, c.Sysctls = "host", map[string]string{"net.core.somaxconn": "1"}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -43,11 +44,14 @@ func hierarchies(t *testing.T) map[string]string {
 	return found
 }
 
+// id is what marks a cgroup as a container's.
+var id = strings.Repeat("5c", 32)
+
 func TestCgroupsAreKilledAndRemoved(t *testing.T) {
 	for version, root := range hierarchies(t) {
 		for _, frozen := range []bool{false, true} {
 			t.Run(version+" frozen "+strconv.FormatBool(frozen), func(t *testing.T) {
-				dir := filepath.Join(root, "skiff-test-"+strconv.Itoa(os.Getpid()))
+				dir := filepath.Join(root, "skiff-test-"+strconv.Itoa(os.Getpid())+"-"+id)
 				deep := filepath.Join(dir, "a", "b")
 				if err := os.MkdirAll(deep, 0o755); err != nil {
 					t.Skipf("cannot make cgroups here: %v", err)
@@ -71,7 +75,7 @@ func TestCgroupsAreKilledAndRemoved(t *testing.T) {
 				for _, cmd := range cmds {
 					go func() { done <- cmd.Wait() }()
 				}
-				needEngine, err := Run(state.Teardown{Cgroups: []string{dir, dir + "-never-there"}})
+				needEngine, err := Run(state.Teardown{Cgroups: []string{dir, filepath.Join(root, "never-"+id)}})
 				if err != nil || needEngine {
 					t.Errorf("run: %v, need engine %v", err, needEngine)
 				}
@@ -84,6 +88,22 @@ func TestCgroupsAreKilledAndRemoved(t *testing.T) {
 					t.Errorf("%s is left", dir)
 				}
 			})
+		}
+	}
+}
+
+// A record that names another's cgroup is not believed.
+func TestOtherCgroupsAreLeftAlone(t *testing.T) {
+	for version, root := range hierarchies(t) {
+		dir := filepath.Join(root, "skiff-test-other-"+strconv.Itoa(os.Getpid()))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Skipf("cannot make cgroups here: %v", err)
+		}
+		if _, err := Run(state.Teardown{Cgroups: []string{dir, dir + "/..", "relative-" + id}}); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Errorf("%s: %v", version, err)
 		}
 	}
 }

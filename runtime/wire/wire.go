@@ -46,7 +46,7 @@ const (
 
 // Monitor to engine.
 const (
-	// KindStarted carries a state.Status: the container runs.
+	// KindStarted carries a Started: the container runs.
 	KindStarted Kind = 'S'
 	// KindFailed carries a Failure and ends the conversation.
 	KindFailed Kind = 'F'
@@ -175,6 +175,13 @@ type Exec struct {
 	Detach    bool            `json:"detach,omitempty"`
 	Attach    *Attach         `json:"attach,omitempty"`
 	OpenStdin bool            `json:"openStdin,omitempty"`
+}
+
+// Started is the payload of KindStarted.
+type Started struct {
+	state.Status
+	// Warnings are the start stage's lines for the user, see Stage.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Reply answers a request that has no better answer.

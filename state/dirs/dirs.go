@@ -120,6 +120,10 @@ func (r Roots) Programs() string { return filepath.Join(r.Data, "programs") }
 // Sandboxes is libcontainer's state root: one directory per running container.
 func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
 
+// CgroupsLock is held shared while a container's cgroup is made, and exclusive
+// while the parent of the cgroups is removed.
+func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock") }
+
 // Container gives the paths of one container.
 func (r Roots) Container(id string) Container {
 	return Container{ID: id, Data: filepath.Join(r.Containers(), id), Run: filepath.Join(r.Run, "containers", id)}

@@ -82,7 +82,8 @@ func syncDir(dir string) error {
 }
 
 // Read decodes the file into v. A missing file is an error that is
-// os.ErrNotExist; anything but one JSON value is an error that names the file.
+// os.ErrNotExist, and so is an empty one, which is what a power cut can leave of
+// a Volatile write; anything but one JSON value is an error that names the file.
 func Read(path string, v any) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -99,6 +100,9 @@ func Read(path string, v any) error {
 	}
 	if n > maxSize {
 		return fmt.Errorf("cannot read %s: larger than %d bytes", path, maxSize)
+	}
+	if n == 0 {
+		return fmt.Errorf("%s is empty: %w", path, os.ErrNotExist)
 	}
 	if err := json.Unmarshal(buf.Bytes(), v); err != nil {
 		return fmt.Errorf("cannot read %s: %w", path, err)

@@ -79,6 +79,16 @@ func TestReadDoesNotFollowALink(t *testing.T) {
 	}
 }
 
+func TestAnEmptyFileIsAMissingOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := jsonfile.Read(path, new(value)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want ErrNotExist", err)
+	}
+}
+
 func TestReadOfNothing(t *testing.T) {
 	if err := jsonfile.Read(filepath.Join(t.TempDir(), "v"), new(value)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want ErrNotExist", err)

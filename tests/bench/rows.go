@@ -155,7 +155,7 @@ func (b *bench) trace(string) error {
 	}
 	syncs := len(regexp.MustCompile(`(?m)^\d+ +(f?(data)?sync|syncfs|sync_file_range|msync)\(`).FindAll(data, -1))
 	// The first is skiff itself, and one is the container's own.
-	programs := len(regexp.MustCompile(`(?m)execve(at)?\(.*= 0$`).FindAll(data, -1)) - 2
+	programs := len(regexp.MustCompile(`(?m)execve(at)?( resumed|\().*= 0$`).FindAll(data, -1)) - 2
 	b.row("syncs per run --rm", strconv.Itoa(syncs), "", "", "0", syncs == 0)
 	b.row("programs per run --rm beside its own", strconv.Itoa(programs), "", "", "<= 4", programs <= 4)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/tests/images"
+	"skiff/tests/leaks"
 	"skiff/tests/registry"
 )
 
@@ -30,13 +31,14 @@ import (
 //	registry [tls] [auth]      starts a registry with both images: $REGISTRY, and
 //	                           $CERTS, $RUSER, $RPASS; it is docker.io's mirror if plain
 //	http URL                   fetches the page, again until the server answers
+//	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
-		"sigkill": cmdSigkill, "leaks": cmdLeaks,
+		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
 	}
 }
 
@@ -102,7 +104,7 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: oneline PATTERN")
 	}
-	stderr := ts.ReadFile("stderr")
+	stderr := hint.ReplaceAllString(ts.ReadFile("stderr"), "")
 	if !strings.HasPrefix(stderr, "Error: ") || strings.Count(stderr, "\n") != 1 {
 		ts.Fatalf("want one line that begins with \"Error: \", got %q", stderr)
 	}
@@ -110,6 +112,9 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("want %q in %q (%v)", args[0], stderr, err)
 	}
 }
+
+// hint is the second line that an error in the command line may have.
+var hint = regexp.MustCompile(`(?m)^(See|Try) 'skiff .*--help'.*\n`)
 
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
@@ -219,4 +224,20 @@ func cmdSigkill(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer unix.Close(fd)
 	ts.Check(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
+}
+
+// cmdLeaks removes all containers and asserts that nothing of the script is
+// left: processes, cgroups, mounts, links, rules, files.
+func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: leaks")
+	}
+	top := ts.Getenv("TOP")
+	ids := leaks.Containers(top)
+	if err := ts.Exec("skiff", "rm", "-a", "-f", "-t", "0"); err != nil {
+		ts.Fatalf("skiff rm -af failed: %v", err)
+	}
+	if left := leaks.Left(top, ids); len(left) > 0 {
+		ts.Fatalf("left behind:\n  %s", strings.Join(left, "\n  "))
+	}
 }

@@ -1,6 +1,12 @@
-package script
+// Package leaks finds what a test's containers left on the machine: processes,
+// cgroups, mounts, links, rules, files. A test has a top directory of its own
+// with the roots data and run in it and, as root, its own network namespace, and
+// runs the program that the environment variable SKIFF names.
+package leaks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,39 +17,55 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 )
 
-// cmdLeaks removes all containers and asserts that nothing of the script is
-// left: processes, cgroups, mounts, links, rules, files.
-func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: leaks")
+// patience is how long what the kernel takes away after the last process is
+// gone (namespaces and the links in them) may take.
+const patience = 5 * time.Second
+
+// Containers are the ids of the containers below a test's top directory.
+func Containers(top string) (ids []string) {
+	known, _ := filepath.Glob(filepath.Join(top, "data/containers/*"))
+	for _, path := range known {
+		ids = append(ids, filepath.Base(path))
 	}
-	if err := ts.Exec("skiff", "rm", "-a", "-f", "-t", "0"); err != nil {
-		ts.Fatalf("skiff rm -af failed: %v", err)
-	}
-	top := ts.Getenv("TOP")
-	var left []string
-	// What the kernel takes away after the last process is gone (namespaces and
-	// the links in them) goes a moment later.
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if left = leftovers(ts, top); len(left) == 0 {
-			return
+	return ids
+}
+
+// Left gives what is left of the test with these containers, one line each,
+// after all of them were removed.
+func Left(top string, ids []string) (left []string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if left = leftovers(ids, top); len(left) == 0 {
+			return nil
 		}
 	}
-	ts.Fatalf("left behind:\n  %s", strings.Join(left, "\n  "))
+	return left
+}
+
+// Kill ends what a failed test left running.
+func Kill(top string) {
+	for range 50 {
+		left := processes(top)
+		if len(left) == 0 {
+			return
+		}
+		for _, p := range left {
+			p.kill()
+			p.close()
+		}
+	}
 }
 
 // leftovers lists what is left, one line each.
-func leftovers(ts *testscript.TestScript, top string) []string {
+func leftovers(ids []string, top string) []string {
 	var left []string
 	for _, p := range processes(top) {
 		left = append(left, "process "+p.String())
 		p.close()
 	}
-	left = append(left, cgroups()...)
+	left = append(left, cgroups(ids, top+"/data")...)
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], top+"/") {
@@ -113,29 +135,25 @@ func perContainer(rel string) bool { return hexID.MatchString(filepath.Base(rel)
 
 var hexID = regexp.MustCompile(`[0-9a-f]{64}`)
 
-// cgroups lists cgroups named after containers that no script's root knows.
-// Scripts run side by side, so those of others are not leaks.
-func cgroups() []string {
+// cgroups lists cgroups of the script's containers: those that carry the short
+// hash of its data root (docs/architecture.md) or one of the containers' ids.
+func cgroups(ids []string, root string) []string {
+	sum := sha256.Sum256([]byte(root))
+	marks := append([]string{"skiff-" + hex.EncodeToString(sum[:4])}, ids...)
 	var left []string
 	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil
 		}
-		id := hexID.FindString(d.Name())
-		if id == "" {
-			return nil
+		for _, m := range marks {
+			if strings.Contains(d.Name(), m) {
+				left = append(left, "cgroup "+path)
+				return fs.SkipDir
+			}
 		}
-		if strings.Contains(path, "skiff") && !known(id) {
-			left = append(left, "cgroup "+path)
-		}
-		return fs.SkipDir
+		return nil
 	})
 	return left
-}
-
-func known(id string) bool {
-	found, _ := filepath.Glob("/var/tmp/skiff-s-*/data/containers/" + id)
-	return len(found) > 0
 }
 
 // process is one that has to do with a script.

@@ -1,0 +1,56 @@
+package hostfacts
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestDelegatedControllers: in a user namespace only what may be written to
+// counts; here that is what exists, because the test may write to all of it.
+func TestDelegatedControllers(t *testing.T) {
+	h := machine(t, map[string]string{
+		"proc/self/uid_map":                     "0 1000 1\n1 100000 65536\n",
+		"proc/self/cgroup":                      "5:memory:/mine\n4:pids:/root\n3:cpu,cpuacct:/mine\n1:name=systemd:/\n0::/mine\n",
+		"sys/fs/cgroup/memory/mine/x":           "",
+		"sys/fs/cgroup/pids/x":                  "",
+		"sys/fs/cgroup/cpu/mine/x":              "",
+		"sys/fs/cgroup/cpuacct/x":               "",
+		"sys/fs/cgroup/unified/cgroup.procs":    "",
+		"sys/fs/cgroup/blkio/cgroup.procs":      "",
+		"sys/fs/cgroup/memory/cgroup.procs":     "",
+		"sys/fs/cgroup/cpu/cgroup.procs":        "",
+		"sys/fs/cgroup/cpuacct/cgroup.procs":    "",
+		"sys/fs/cgroup/user.slice/cgroup.procs": "",
+	})
+	if c := h.cgroupV1(CgroupHybrid); !slices.Equal(c.Controllers, []string{"cpu", "memory"}) {
+		t.Errorf("v1: got %v, want cpu and memory", c.Controllers)
+	}
+}
+
+func TestUserManagersControllers(t *testing.T) {
+	files := map[string]string{
+		"proc/self/uid_map": "0 1000 1\n1 100000 65536\n",
+		"proc/self/cgroup":  "0::/user.slice/user-1000.slice/session-1.scope\n",
+		"run/user/1000/bus": "",
+		"sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "pids memory\n",
+	}
+	c := machine(t, files).cgroupV2()
+	if want := []string{"devices", "freezer"}; !slices.Equal(c.Controllers, want) {
+		t.Errorf("in a session without a delegated group: got %v, want %v", c.Controllers, want)
+	}
+	if want := []string{"devices", "freezer", "memory", "pids"}; !slices.Equal(c.By("systemd").Controllers, want) {
+		t.Errorf("of the user's systemd: got %v, want %v", c.UserManager, want)
+	}
+	if !slices.Equal(c.By("cgroupfs").Controllers, c.Controllers) || !c.Swap || c.BlkioWeight {
+		t.Errorf("got %+v", c)
+	}
+	delete(files, "run/user/1000/bus")
+	if c := machine(t, files).cgroupV2(); c.UserManager != nil {
+		t.Errorf("without a bus to ask it: got %v", c.UserManager)
+	}
+	files["sys/fs/cgroup/user.slice/user-1000.slice/cgroup.controllers"] = "cpu\n"
+	files["sys/fs/cgroup/user.slice/user-1000.slice/cgroup.procs"] = ""
+	if c := machine(t, files).cgroupV2(); !c.Has("cpu") {
+		t.Errorf("in a delegated group: got %v", c.Controllers)
+	}
+}
