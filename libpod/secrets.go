@@ -29,7 +29,7 @@ func (e *Engine) SecretCreate(name string, data []byte, labels map[string]string
 	}
 	defer l.Release()
 	if !replace && jsonfile.Exists(e.Roots.Secret(name)) {
-		return "", kindf(state.ErrExists, "%s: secret name in use", name)
+		return "", state.Errorf(state.ErrExists, "%s: secret name in use", name)
 	}
 	s := state.Secret{
 		Version: state.SecretVersion, ID: resolve.ID()[:secretID], Name: name, Created: time.Now().UTC(),
@@ -47,11 +47,11 @@ func checkSecret(name string, data []byte) error {
 	})
 	switch {
 	case !valid:
-		return kindf(state.ErrInvalid, "invalid secret name %q: it must not begin with a dot, be longer than 200 bytes, or have blanks, \",\", \"=\" or \"/\" in it", name)
+		return state.Errorf(state.ErrInvalid, "invalid secret name %q: it must not begin with a dot, be longer than 200 bytes, or have blanks, \",\", \"=\" or \"/\" in it", name)
 	case len(data) == 0:
-		return kindf(state.ErrInvalid, "cannot create secret %q: it is empty", name)
+		return state.Errorf(state.ErrInvalid, "cannot create secret %q: it is empty", name)
 	case len(data) > state.MaxSecret:
-		return kindf(state.ErrInvalid, "cannot create secret %q: it is larger than %d bytes", name, state.MaxSecret)
+		return state.Errorf(state.ErrInvalid, "cannot create secret %q: it is larger than %d bytes", name, state.MaxSecret)
 	}
 	return nil
 }
@@ -111,11 +111,11 @@ func (e *Engine) Secret(ref string) (state.Secret, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return state.Secret{}, kindf(state.ErrAmbiguous, "more than one secret has an ID that begins with %q", ref)
+		return state.Secret{}, state.Errorf(state.ErrAmbiguous, "more than one secret has an ID that begins with %q", ref)
 	case err != nil:
 		return state.Secret{}, err
 	}
-	return state.Secret{}, kindf(state.ErrNotFound, "no such secret %q", ref)
+	return state.Secret{}, state.Errorf(state.ErrNotFound, "no such secret %q", ref)
 }
 
 // SecretRemove removes a secret and gives its id.
