@@ -48,6 +48,8 @@ type Globals struct {
 	RuntimeFlags          []string
 	Modules               []string
 	VolumePath            string
+	// remote is the option that asks for another machine; empty without.
+	remote string
 	// given are the options that were read so far, as --name=value.
 	given []string
 }

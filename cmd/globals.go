@@ -14,11 +14,13 @@ func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "cgroup-manager", Usage: "Cgroup manager to use: cgroupfs or systemd"},
 		&cli.StringFlag{Name: "config", Usage: "Directory of the client's config.json with registry logins"},
+		&cli.StringFlag{Name: "connection", Aliases: []string{"c"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
 		&cli.StringFlag{Name: "log-level", Aliases: []string{"l"}, Usage: "Print messages at this level and above: trace, debug, info, warn, error, fatal, panic (default \"warn\")"},
 		&cli.StringSliceFlag{Name: "module", Usage: "Load a containers.conf module"},
 		&cli.BoolFlag{Name: "noout", Usage: "Print nothing to standard output"},
 		&cli.StringFlag{Name: "out", Usage: "Write standard output to a file"},
+		&cli.BoolFlag{Name: "remote", Aliases: []string{"r"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.StringFlag{Name: "root", Usage: "Directory of everything that is kept"},
 		&cli.StringFlag{Name: "runroot", Usage: "Directory of everything that holds until the next boot"},
 		&cli.StringFlag{Name: "runtime", Usage: "Path of an OCI runtime to use instead of skiff's own"},
@@ -26,6 +28,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver: overlay or vfs"},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "Option for the storage driver"},
 		&cli.StringFlag{Name: "tmpdir", Usage: "Accepted for podman's sake; --runroot is what holds until the next boot"},
+		&cli.StringFlag{Name: "url", Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.StringFlag{Name: "volumepath", Usage: "Directory of the volumes"},
 		&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "Print the version and exit"},
 	}
@@ -124,6 +127,11 @@ func takeGlobals(app *App, c *cli.Context) error {
 	g.RuntimeFlags, g.Modules = c.StringSlice("runtime-flag"), c.StringSlice("module")
 	g.VolumePath = c.String("volumepath")
 	g.LogLevel = c.String("log-level")
+	for _, name := range []string{"connection", "remote", "url"} {
+		if c.IsSet(name) && c.String(name) != "" && (name != "remote" || c.Bool(name)) {
+			g.remote = name
+		}
+	}
 	if c.Bool("debug") {
 		if c.IsSet("log-level") {
 			return bareError("Setting --log-level and --debug is not allowed")

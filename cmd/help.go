@@ -3,6 +3,8 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -10,8 +12,8 @@ import (
 )
 
 // rootHelp lists the commands and the global options.
-func rootHelp(app *App) error {
-	fmt.Fprintf(app.Out, "Run containers and manage images, without a daemon\n\nUsage:\n  %s [options] [command]\n\nAvailable Commands:\n", app.Name)
+func rootHelp(app *App, w io.Writer) error {
+	fmt.Fprintf(w, "Run containers and manage images, without a daemon\n\nUsage:\n  %s [options] [command]\n\nAvailable Commands:\n", app.Name)
 	rows := [][2]string{}
 	for _, c := range commands() {
 		if !strings.Contains(c.name, " ") {
@@ -23,11 +25,34 @@ func rootHelp(app *App) error {
 			rows = append(rows, g)
 		}
 	}
-	table(app.Out, rows)
-	fmt.Fprint(app.Out, "\nOptions:\n")
-	options(app.Out, globalFlags())
-	fmt.Fprintf(app.Out, "\nExample:\n  %s run -d -p 8080:80 httpd\n", app.Name)
+	table(w, rows)
+	fmt.Fprint(w, "\nOptions:\n")
+	options(w, offered(app))
+	fmt.Fprintf(w, "\nExample:\n  %s run -d -p 8080:80 httpd\n", app.Name)
 	return nil
+}
+
+// offered are the global options for the help. As with Podman --remote is not
+// offered where another option or the environment has chosen a machine already.
+func offered(app *App) []cli.Flag {
+	chosen := oneOf(app.Global.remote, "url", "connection")
+	for _, name := range []string{"CONTAINER_HOST", "CONTAINER_CONNECTION"} {
+		chosen = chosen || os.Getenv(name) != ""
+	}
+	return slices.DeleteFunc(globalFlags(), func(f cli.Flag) bool { return chosen && f.Names()[0] == "remote" })
+}
+
+// noCommand is the answer to a command line without one: the help. Options for
+// a command that is missing are an error.
+func noCommand(app *App) error {
+	if len(app.Global.given) == 0 {
+		return rootHelp(app, app.Out)
+	}
+	if err := rootHelp(app, app.Err); err != nil {
+		return err
+	}
+	fmt.Fprintln(app.Err)
+	return fmt.Errorf("missing command '%s COMMAND'", app.Name)
 }
 
 // groupHelp lists a group's commands. A group is no command by itself: without
@@ -79,7 +104,7 @@ func verbs(group string) map[string]command {
 // helpFor is `help WORD…`.
 func helpFor(app *App, words []string) error {
 	if len(words) == 0 {
-		return rootHelp(app)
+		return rootHelp(app, app.Out)
 	}
 	c, path, rest, err := lookup(app, words)
 	switch {

@@ -31,6 +31,7 @@ skiff login -u me --password-stdin registry.example.com <secret`,
 			toggle("Print the user that is logged in, and do nothing", "get-login"),
 			text("Password at the registry", "password", "p"),
 			toggle("Read the password from standard input", "password-stdin"),
+			text("Take the password from this secret; its name is the user's, if none is given", "secret"),
 			text("User name at the registry", "username", "u"),
 			toggle("Print where the credentials are stored", "verbose", "v"),
 		),
@@ -90,6 +91,9 @@ func callLogin(app *App, c *cli.Context, req imagecall.Request) (string, error) 
 // a user name lacks.
 func credentials(app *App, c *cli.Context, req *imagecall.Request) error {
 	req.Username, req.Password = c.String("username"), c.String("password")
+	if name := c.String("secret"); name != "" {
+		return secretCredentials(app, c, req, name)
+	}
 	switch {
 	case c.Bool("password-stdin") && req.Password != "":
 		return usagef("--password and --password-stdin cannot be used together")
@@ -110,6 +114,26 @@ func credentials(app *App, c *cli.Context, req *imagecall.Request) error {
 		}
 		req.Password = password
 	}
+	return nil
+}
+
+// secretCredentials takes the password from a secret. Podman: login --secret.
+func secretCredentials(app *App, c *cli.Context, req *imagecall.Request, name string) error {
+	if c.Bool("password-stdin") || req.Password != "" {
+		return usagef("--secret cannot be used together with --password or --password-stdin")
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	s, err := e.Secret(name)
+	if err != nil {
+		return err
+	}
+	if req.Username == "" {
+		req.Username = name
+	}
+	req.Password = string(s.Data)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -83,7 +82,7 @@ func removePods(_ *App, c *cli.Context) error {
 	}
 	var errs []error
 	for _, name := range c.Args().Slice() {
-		errs = append(errs, fmt.Errorf("no pod with name or ID %q found: skiff keeps no pods: %w", name, state.ErrNotFound))
+		errs = append(errs, state.Errorf(state.ErrNotFound, "no pod with name or ID %q found: skiff keeps no pods", name))
 	}
 	return withCode(exitSome, errors.Join(errs...))
 }

@@ -84,7 +84,13 @@ func commands() []command {
 		// Pods.
 		{name: "pod ls", aliases: []string{"pod list", "pod ps"}, new: newPodList},
 		{name: "pod rm", new: newPodRm},
+		// Secrets.
+		{name: "secret create", new: newSecretCreate},
+		{name: "secret exists", new: newSecretExists},
+		{name: "secret ls", aliases: []string{"secret list"}, new: newSecretList},
+		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
 		// System.
+		{name: "system connection ls", aliases: []string{"system connection list"}, new: newConnectionList},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}
@@ -97,6 +103,7 @@ func groups() [][2]string {
 		{"image", "Manage images"},
 		{"network", "Manage networks"},
 		{"pod", "Manage pods (skiff keeps none)"},
+		{"secret", "Manage secrets"},
 		{"system", "Manage skiff"},
 		{"volume", "Manage volumes"},
 	}
@@ -126,8 +133,11 @@ func dispatch(app *App, args []string) error {
 	if err != nil || w == nil {
 		return err
 	}
-	if w.help || len(w.rest) == 0 {
-		return rootHelp(app)
+	if w.help {
+		return rootHelp(app, app.Out)
+	}
+	if len(w.rest) == 0 {
+		return noCommand(app)
 	}
 	if w.rest[0] == "help" {
 		return helpFor(app, w.rest[1:])
@@ -169,8 +179,11 @@ func lookup(app *App, words []string) (c *command, path string, rest []string, e
 		if len(words) == 1 || strings.HasPrefix(words[1], "-") {
 			return nil, words[0], words[1:], nil
 		}
-		if c = find(words[0] + " " + words[1]); c != nil {
-			return c, words[0] + " " + words[1], words[2:], nil
+		for n := min(3, len(words)); n > 1; n-- { // system connection ls has three
+			path := strings.Join(words[:n], " ")
+			if c = find(path); c != nil {
+				return c, path, words[n:], nil
+			}
 		}
 		return nil, "", nil, unknown(app, words[0], words[1])
 	}
@@ -231,6 +244,9 @@ func invoke(app *App, c *command, path string, args []string) error {
 	w, err := canonical(append(slices.Clone(made.Flags), persistentFlags()...), args, !c.verbatim)
 	if err == nil && !w.help {
 		err = lateGlobals(app, &w, made.Flags)
+		if err == nil && app.Global.remote != "" {
+			err = &usageError{msg: fmt.Sprintf("cannot use --%s: skiff works on this machine only", app.Global.remote), quiet: true}
+		}
 	}
 	if err != nil {
 		return withCommand(err, full)

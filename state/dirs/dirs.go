@@ -92,6 +92,16 @@ func (r Roots) VolumeLock(name string) string   { return filepath.Join(r.Volume(
 func (r Roots) VolumeFill(name string) string   { return filepath.Join(r.Volume(name), "_fill") }
 func (r Roots) VolumeTrash(name string) string  { return filepath.Join(r.Volumes(), ".removing-"+name) }
 
+// Secrets holds one record per secret, content included, for root's (or the
+// user's) eyes only.
+func (r Roots) Secrets() string { return filepath.Join(r.Data, "secrets") }
+
+// Secret is a secret's record; its name cannot begin with a dot.
+func (r Roots) Secret(name string) string { return filepath.Join(r.Secrets(), name+".json") }
+
+// SecretsLock is held by whoever adds or removes one.
+func (r Roots) SecretsLock() string { return filepath.Join(r.Secrets(), ".lock") }
+
 // NetworkRecord is a network's record.
 func (r Roots) NetworkRecord(name string) string {
 	return filepath.Join(r.Data, "networks", name+".json")
