@@ -25,6 +25,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "runtime-flag", Usage: "Option for the OCI runtime"},
 		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver: overlay or vfs"},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "Option for the storage driver"},
+		&cli.StringFlag{Name: "tmpdir", Usage: "Accepted for podman's sake; --runroot is what holds until the next boot"},
 		&cli.StringFlag{Name: "volumepath", Usage: "Directory of the volumes"},
 		&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "Print the version and exit"},
 	}

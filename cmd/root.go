@@ -30,6 +30,7 @@ func commands() []command {
 	return []command{
 		// Containers.
 		{name: "attach", aliases: []string{"container attach"}, new: newAttach},
+		{name: "commit", aliases: []string{"container commit"}, new: newCommit},
 		{name: "create", aliases: []string{"container create"}, new: newCreate, verbatim: true},
 		{name: "exec", aliases: []string{"container exec"}, new: newExec, verbatim: true},
 		{name: "kill", aliases: []string{"container kill"}, new: newKill},

@@ -17,7 +17,7 @@ import (
 
 // ErrRunning means that something cannot be done to a container that runs. It
 // is of the kind state.ErrInUse.
-var ErrRunning = state.Errorf(state.ErrInUse, "container is running")
+var ErrRunning error = &state.KindError{Text: "container is running", Kind: state.ErrInUse}
 
 // monitorGrace is how long a start waits for the monitor of the run before to
 // finish its last steps.

@@ -21,19 +21,19 @@ var (
 	ErrInUse = errors.New("in use")
 )
 
-// kindError is an error of one of the kinds above whose text does not end with
+// KindError is an error of one of the kinds above whose text does not end with
 // the kind's name: the text says it already.
-type kindError struct {
-	text string
-	kind error
+type KindError struct {
+	Text string
+	Kind error
 }
 
-func (e *kindError) Error() string { return e.text }
+func (e *KindError) Error() string { return e.Text }
 
 // Is makes errors.Is find the kind.
-func (e *kindError) Is(target error) bool { return target == e.kind }
+func (e *KindError) Is(target error) bool { return target == e.Kind }
 
 // Errorf makes an error of a kind, with a text of its own.
 func Errorf(kind error, format string, args ...any) error {
-	return &kindError{fmt.Sprintf(format, args...), kind}
+	return &KindError{fmt.Sprintf(format, args...), kind}
 }

@@ -16,6 +16,7 @@ import (
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
 	"skiff/rootfs/registry"
+	"skiff/rootfs/store"
 )
 
 // importConfig is the configuration of an image in the OCI's form with what
@@ -37,16 +38,9 @@ type importConfig struct {
 // Request.Input is a file, a URL or standard input, Request.Images the name, if
 // there is to be one.
 func Import(ctx context.Context, s *registry.Session) (*imagecall.Image, error) {
-	var names []string
-	if len(s.Req.Images) > 0 && s.Req.Images[0] != "" {
-		full, err := layer.NormalizeLocal(s.Req.Images[0])
-		if err != nil {
-			return nil, err
-		}
-		if strings.Contains(full, "@") {
-			return nil, fmt.Errorf("invalid reference %q: an image cannot be given a digest", s.Req.Images[0])
-		}
-		names = []string{full}
+	names, err := newNames(s.Req.Images)
+	if err != nil {
+		return nil, err
 	}
 	config, err := newConfig(s.Req)
 	if err != nil {
@@ -62,10 +56,31 @@ func Import(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 		return nil, fmt.Errorf("cannot import %s: %w", describe(s.Req.Input), err)
 	}
 	defer tree.Close()
-	id, changed, err := s.Store.Create(ctx, tree, names, config.complete)
+	id, changed, err := s.Store.Create(ctx, store.NewImage{Tree: tree, Names: names, Config: config.complete})
 	if err != nil {
 		return nil, &registry.Failed{Verb: "import", Image: describePlain(s.Req.Input), Err: err}
 	}
+	return made(s, id, names, changed)
+}
+
+// newNames is the full name that the first word, if there is one, gives an
+// image that is made here.
+func newNames(given []string) ([]string, error) {
+	if len(given) == 0 || given[0] == "" {
+		return nil, nil
+	}
+	full, err := layer.NormalizeLocal(given[0])
+	if err != nil {
+		return nil, err
+	}
+	if strings.Contains(full, "@") {
+		return nil, fmt.Errorf("invalid reference %q: an image cannot be given a digest", given[0])
+	}
+	return []string{full}, nil
+}
+
+// made is the answer about an image that was made here.
+func made(s *registry.Session, id string, names []string, changed bool) (*imagecall.Image, error) {
 	rec, err := s.Store.Images().Load(id)
 	if err != nil {
 		return nil, err
@@ -102,7 +117,7 @@ func newConfig(req *imagecall.Request) (*importConfig, error) {
 }
 
 // complete gives the configuration's JSON for the layer that was unpacked.
-func (c *importConfig) complete(diffID string) ([]byte, error) {
+func (c *importConfig) complete(_ []byte, diffID string) ([]byte, error) {
 	d, err := digest.Parse(diffID)
 	if err != nil {
 		return nil, errors.New("the layer has no digest")

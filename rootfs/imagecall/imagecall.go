@@ -31,6 +31,7 @@ const (
 	OpLoad   = "load"
 	OpSave   = "save"
 	OpImport = "import"
+	OpCommit = "commit"
 	OpSearch = "search"
 	OpLogin  = "login"
 	OpLogout = "logout"
@@ -93,9 +94,11 @@ type Request struct {
 	Input  string `json:"input,omitempty"`
 	Output string `json:"output,omitempty"`
 	// Format is docker-archive, oci-archive, oci-dir or docker-dir (save).
+	// Commit: oci or docker.
 	Format  string   `json:"format,omitempty"`
-	Message string   `json:"message,omitempty"` // import
-	Changes []string `json:"changes,omitempty"` // import: Dockerfile instructions
+	Message string   `json:"message,omitempty"` // import, commit
+	Changes []string `json:"changes,omitempty"` // import, commit: Dockerfile instructions
+	Commit  *Commit  `json:"commit,omitempty"`
 
 	// Search.
 	Term           string   `json:"term,omitempty"`
@@ -107,6 +110,25 @@ type Request struct {
 	GetLogin       bool     `json:"getLogin,omitempty"`
 	Verbose        bool     `json:"verbose,omitempty"`
 	CompatAuthFile string   `json:"compatAuthFile,omitempty"`
+}
+
+// Commit is the container to make an image of. Request.Images holds the image's
+// name, if it is to have one.
+type Commit struct {
+	// Container is its name, for messages.
+	Container string `json:"container"`
+	// Base is the id of the container's image; empty for one without.
+	Base string `json:"base,omitempty"`
+	// Upper is the container's writable layer as overlay keeps it.
+	Upper  string `json:"upper"`
+	Author string `json:"author,omitempty"`
+	// What the container runs takes the place of what its image asks for.
+	Env        []string          `json:"env,omitempty"`
+	Entrypoint []string          `json:"entrypoint,omitempty"`
+	Cmd        []string          `json:"cmd,omitempty"`
+	WorkingDir string            `json:"workingDir,omitempty"`
+	User       string            `json:"user,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
 }
 
 // Result is the answer. Failure and the rest may come together: what was done

@@ -200,10 +200,27 @@ func (tl *tool) checkIndex(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{tl.roots.Spool(), tl.roots.ImagePulls()} {
-		if left, _ := os.ReadDir(dir); len(left) > 0 {
+		if left := tl.leftIn(t, dir); len(left) > 0 {
 			t.Errorf("left in %s: %v", dir, left)
 		}
 	}
+}
+
+// leftIn lists a directory once whatever a killed tool's children held has had
+// its chance to be released: a child that was being started when the tool died
+// holds the tool's locks until it has come to its own program.
+func (tl *tool) leftIn(t *testing.T, dir string) []os.DirEntry {
+	t.Helper()
+	var left []os.DirEntry
+	for range 3 {
+		if left, _ = os.ReadDir(dir); len(left) == 0 {
+			return nil
+		}
+		if res := tl.started(t, imagecall.Request{Op: imagecall.OpSync}, nil).result(t); len(res.Failures) > 0 {
+			t.Fatal(res.Failures)
+		}
+	}
+	return left
 }
 
 // empty asserts that there is no image, no record and no layer.

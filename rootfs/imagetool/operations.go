@@ -70,6 +70,7 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpUnpack: load,
 		imagecall.OpSave:   func(ctx context.Context, w *work) error { return archive.Save(ctx, w.session) },
 		imagecall.OpImport: importTree,
+		imagecall.OpCommit: commit,
 		imagecall.OpSearch: search,
 		imagecall.OpLogin:  login,
 		imagecall.OpLogout: logout,
@@ -166,6 +167,14 @@ func load(ctx context.Context, w *work) error {
 
 func importTree(ctx context.Context, w *work) error {
 	img, err := archive.Import(ctx, w.session)
+	if err == nil {
+		w.res.Images = []imagecall.Image{*img}
+	}
+	return err
+}
+
+func commit(ctx context.Context, w *work) error {
+	img, err := archive.Commit(ctx, w.session)
 	if err == nil {
 		w.res.Images = []imagecall.Image{*img}
 	}

@@ -11,21 +11,39 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	dockertypes "go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
 
 	"skiff/state/lock"
 )
 
-// Create makes an image with one layer, unpacked from the uncompressed tar
-// archive, and writes its record. config gives the image's configuration once
-// the layer's digest is known. changed says that the image is a new one.
-func (s *Store) Create(ctx context.Context, tree io.Reader, names []string, config func(diffID string) ([]byte, error)) (id string, changed bool, err error) {
+// NewImage is an image to make of a tree of files.
+type NewImage struct {
+	// Base is the id of the image whose layers are below the new one; may be empty.
+	Base string
+	// Tree is the new layer as an uncompressed tar archive.
+	Tree  io.Reader
+	Names []string
+	// Docker makes a manifest of Docker's type instead of the OCI's.
+	Docker bool
+	// Config gives the image's configuration from the base's (nil without a base)
+	// and the digest of the new layer.
+	Config func(base []byte, diffID string) ([]byte, error)
+}
+
+// Create makes an image with one more layer than its base has, and writes its
+// record. changed says that the image is a new one.
+func (s *Store) Create(ctx context.Context, n NewImage) (id string, changed bool, err error) {
 	release, err := s.HoldLayers()
 	if err != nil {
 		return "", false, err
 	}
 	defer release()
-	l, _, err := s.s.PutLayer("", "", nil, "", false, nil, tree)
+	base, top, err := s.base(ctx, n.Base)
+	if err != nil {
+		return "", false, err
+	}
+	l, _, err := s.s.PutLayer("", top, nil, "", false, nil, n.Tree)
 	if err != nil {
 		return "", false, err
 	}
@@ -34,12 +52,16 @@ func (s *Store) Create(ctx context.Context, tree io.Reader, names []string, conf
 			_ = s.s.DeleteLayer(l.ID)
 		}
 	}()
-	blob, err := config(l.UncompressedDigest.String())
+	blob, err := n.Config(base, l.UncompressedDigest.String())
 	if err != nil {
 		return "", false, err
 	}
 	id = digest.FromBytes(blob).Encoded()
-	options, err := imageData(blob, l)
+	chain, err := s.chain(l.ID)
+	if err != nil {
+		return "", false, err
+	}
+	options, err := imageData(blob, chain, n.Docker)
 	if err != nil {
 		return "", false, err
 	}
@@ -56,8 +78,8 @@ func (s *Store) Create(ctx context.Context, tree io.Reader, names []string, conf
 	if err != nil {
 		return "", false, fmt.Errorf("cannot add the image: %w", err)
 	}
-	if len(names) > 0 {
-		if err := s.s.AddNames(id, slices.Clone(names)); err != nil {
+	if len(n.Names) > 0 {
+		if err := s.s.AddNames(id, slices.Clone(n.Names)); err != nil {
 			return "", changed, err
 		}
 	}
@@ -67,19 +89,68 @@ func (s *Store) Create(ctx context.Context, tree io.Reader, names []string, conf
 	return id, changed, s.refused[id]
 }
 
+// base gives an image's configuration and top layer; nothing for no image.
+func (s *Store) base(ctx context.Context, id string) (config []byte, top string, err error) {
+	if id == "" {
+		return nil, "", nil
+	}
+	img, err := s.stored(id)
+	if err != nil {
+		return nil, "", err
+	}
+	blob, err := s.s.ImageBigData(id, storage.ImageDigestBigDataKey)
+	if err != nil {
+		return nil, "", fmt.Errorf("image %s has no manifest: %w", id, err)
+	}
+	man, err := dockertypes.FromBlob(blob, dockertypes.GuessMIMEType(blob))
+	if err != nil {
+		return nil, "", fmt.Errorf("image %s: cannot read the manifest: %w", id, err)
+	}
+	if d := man.ConfigInfo().Digest; d != "" {
+		config, err = s.s.ImageBigData(id, d.String())
+	} else {
+		config, err = s.convertedConfig(ctx, id)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("image %s: cannot read the configuration: %w", id, err)
+	}
+	return config, img.TopLayer, nil
+}
+
+// chain gives a layer and those below it, the lowest first.
+func (s *Store) chain(top string) ([]*storage.Layer, error) {
+	var chain []*storage.Layer
+	for id := top; id != ""; {
+		l, err := s.s.Layer(id)
+		if err != nil {
+			return nil, err
+		}
+		if l.UncompressedDigest == "" {
+			return nil, fmt.Errorf("layer %s has no digest of its content", id)
+		}
+		chain = append(chain, l)
+		id = l.Parent
+	}
+	slices.Reverse(chain)
+	return chain, nil
+}
+
 // imageData is what the store keeps with the image, under the keys by which the
 // registry stack looks for it.
-func imageData(config []byte, l *storage.Layer) (*storage.ImageOptions, error) {
-	manifest, err := json.Marshal(imgspec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: imgspec.MediaTypeImageManifest,
-		Config: imgspec.Descriptor{
-			MediaType: imgspec.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config)),
-		},
-		Layers: []imgspec.Descriptor{{
-			MediaType: imgspec.MediaTypeImageLayer, Digest: l.UncompressedDigest, Size: l.UncompressedSize,
-		}},
-	})
+func imageData(config []byte, chain []*storage.Layer, docker bool) (*storage.ImageOptions, error) {
+	whole, conf, tree := imgspec.MediaTypeImageManifest, imgspec.MediaTypeImageConfig, imgspec.MediaTypeImageLayer
+	if docker {
+		whole, conf, tree = dockertypes.DockerV2Schema2MediaType, dockertypes.DockerV2Schema2ConfigMediaType, dockertypes.DockerV2SchemaLayerMediaTypeUncompressed
+	}
+	m := imgspec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: whole,
+		Config: imgspec.Descriptor{MediaType: conf, Digest: digest.FromBytes(config), Size: int64(len(config))},
+		Layers: []imgspec.Descriptor{},
+	}
+	for _, l := range chain {
+		m.Layers = append(m.Layers, imgspec.Descriptor{MediaType: tree, Digest: l.UncompressedDigest, Size: l.UncompressedSize})
+	}
+	manifest, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ func (s *Store) record(ctx context.Context, img *storage.Image) (*state.Image, e
 		ReadOnly:     img.ReadOnly,
 	}
 	rec.Names, rec.RepoDigests = splitNames(img)
+	rec.NamesHistory = pastNames(img)
 	if rec.Annotations, err = annotations(blob, mime); err != nil {
 		return nil, fmt.Errorf("image %s: cannot read the manifest: %w", img.ID, err)
 	}
@@ -116,6 +117,17 @@ func splitNames(img *storage.Image) (names, digests []string) {
 	}
 	sort.Strings(digests)
 	return names, digests
+}
+
+// pastNames are the names with a tag that the image has or had, the newest first.
+func pastNames(img *storage.Image) []string {
+	var names []string
+	for _, name := range img.NamesHistory {
+		if !byDigest(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func annotations(blob []byte, mime string) (map[string]string, error) {

@@ -125,6 +125,9 @@ func (s *Store) current(rec *state.Image, img *storage.Image) bool {
 		return false
 	}
 	names, digests := splitNames(img)
+	if !slices.Equal(rec.NamesHistory, pastNames(img)) {
+		return false
+	}
 	if !slices.Equal(rec.Names, names) || !slices.Equal(rec.RepoDigests, digests) || rec.Digest != img.Digest.String() {
 		return false
 	}

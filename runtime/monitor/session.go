@@ -15,7 +15,7 @@ import (
 type session struct {
 	m        *monitor
 	terminal bool
-	once     bool // the first client to leave ends stdin
+	once     bool // the first client to leave ends stdin, unless it is a terminal
 	log      *logfile.Writer
 
 	outlets []*outlet
@@ -155,8 +155,8 @@ func (s *session) detachClient(c *conn) {
 		}
 	}
 	c.sess = nil
-	if c.attach.Stdin {
-		s.stdinLeft()
+	if c.attach.Stdin && !s.terminal {
+		s.stdinLeft() // who leaves a terminal comes back to it
 	}
 	s.throttle()
 }

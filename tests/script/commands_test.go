@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/tests/images"
+	"skiff/tests/leaks"
 	"skiff/tests/registry"
 )
 
@@ -223,4 +224,20 @@ func cmdSigkill(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer unix.Close(fd)
 	ts.Check(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
+}
+
+// cmdLeaks removes all containers and asserts that nothing of the script is
+// left: processes, cgroups, mounts, links, rules, files.
+func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: leaks")
+	}
+	top := ts.Getenv("TOP")
+	ids := leaks.Containers(top)
+	if err := ts.Exec("skiff", "rm", "-a", "-f", "-t", "0"); err != nil {
+		ts.Fatalf("skiff rm -af failed: %v", err)
+	}
+	if left := leaks.Left(top, ids); len(left) > 0 {
+		ts.Fatalf("left behind:\n  %s", strings.Join(left, "\n  "))
+	}
 }

@@ -1,4 +1,8 @@
-package script
+// Package leaks finds what a test's containers left on the machine: processes,
+// cgroups, mounts, links, rules, files. A test has a top directory of its own
+// with the roots data and run in it and, as root, its own network namespace, and
+// runs the program that the environment variable SKIFF names.
+package leaks
 
 import (
 	"crypto/sha256"
@@ -13,34 +17,45 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 )
 
-// cmdLeaks removes all containers and asserts that nothing of the script is
-// left: processes, cgroups, mounts, links, rules, files.
-func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: leaks")
-	}
-	var ids []string
-	known, _ := filepath.Glob(filepath.Join(ts.Getenv("ROOT"), "containers", "*"))
+// patience is how long what the kernel takes away after the last process is
+// gone (namespaces and the links in them) may take.
+const patience = 5 * time.Second
+
+// Containers are the ids of the containers below a test's top directory.
+func Containers(top string) (ids []string) {
+	known, _ := filepath.Glob(filepath.Join(top, "data/containers/*"))
 	for _, path := range known {
 		ids = append(ids, filepath.Base(path))
 	}
-	if err := ts.Exec("skiff", "rm", "-a", "-f", "-t", "0"); err != nil {
-		ts.Fatalf("skiff rm -af failed: %v", err)
-	}
-	top := ts.Getenv("TOP")
-	var left []string
-	// What the kernel takes away after the last process is gone (namespaces and
-	// the links in them) goes a moment later.
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	return ids
+}
+
+// Left gives what is left of the test with these containers, one line each,
+// after all of them were removed.
+func Left(top string, ids []string) (left []string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if left = leftovers(ids, top); len(left) == 0 {
-			return
+			return nil
 		}
 	}
-	ts.Fatalf("left behind:\n  %s", strings.Join(left, "\n  "))
+	return left
+}
+
+// Kill ends what a failed test left running.
+func Kill(top string) {
+	for range 50 {
+		left := processes(top)
+		if len(left) == 0 {
+			return
+		}
+		for _, p := range left {
+			p.kill()
+			p.close()
+		}
+	}
 }
 
 // leftovers lists what is left, one line each.
