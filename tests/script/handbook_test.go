@@ -185,6 +185,7 @@ func cmdChapter(ts *testscript.TestScript, path string) {
 		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 			out, code := shell(ts, s.command, status)
 			if re.MatchString(squeezed(out)) {
+				ts.Logf("$ %s\n%s", s.command, out)
 				status = code
 				break
 			}
@@ -198,15 +199,22 @@ func cmdChapter(ts *testscript.TestScript, path string) {
 // shell runs a command line as the reader does, $? being the status of the one
 // before, and gives what it printed.
 func shell(ts *testscript.TestScript, command string, before int) (out string, status int) {
-	file := filepath.Join(ts.Getenv("TOP"), "home", ".typed")
-	text := "exec 2>&1\ncd\n(exit " + strconv.Itoa(before) + ")\n" + command + "\n"
-	ts.Check(os.WriteFile(file, []byte(text), 0o600))
-	err := ts.Exec("bash", file)
+	text := "cd\n(exit " + strconv.Itoa(before) + ")\n" + command + "\n"
+	cmd := exec.Command("bash", "-c", text)
+	for _, name := range []string{
+		"PATH", "HOME", "USER", "TERM", "XDG_RUNTIME_DIR", "ROOT", "RUNROOT", "REGISTRY",
+		"CONTAINERS_CONF", "CONTAINERS_REGISTRIES_CONF",
+	} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	data, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		ts.Fatalf("cannot run bash: %v", err)
 	}
-	out = ts.ReadFile("stdout")
+	out = string(data)
 	if strings.Contains(out, "goroutine ") {
 		ts.Fatalf("skiff crashed:\n%s", out)
 	}
