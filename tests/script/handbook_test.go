@@ -49,6 +49,9 @@ func TestHandbook(t *testing.T) {
 		}
 		script := filepath.Join(dir, strings.TrimSuffix(filepath.Base(path), ".md")+".txtar")
 		text := fmt.Sprintf("load busybox httpd\nchapter %s\nleaks\n", path)
+		if c.needs == "tun" {
+			text = "[!tun] skip '/dev/net/tun cannot be opened'\n" + text
+		}
 		if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -71,9 +74,33 @@ func TestHandbook(t *testing.T) {
 	})
 }
 
+// pageCommands are commands() and what only pages need.
+func pageCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	m := commands()
+	m["install"] = cmdInstall
+	return m
+}
+
+// cmdInstall puts skiff where units look for it, on the bed's own machine.
+func cmdInstall(ts *testscript.TestScript, neg bool, args []string) {
+	const path = "/usr/local/bin/skiff"
+	if neg || len(args) != 0 || tier() != "systemd" {
+		ts.Fatalf("usage: install, in the systemd tier")
+	}
+	text := fmt.Sprintf("#!/bin/sh\nexec %s --root %s --runroot %s \"$@\"\n", os.Getenv("SKIFF"), ts.Getenv("ROOT"), ts.Getenv("RUNROOT"))
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	ts.Check(err)
+	defer f.Close()
+	_, err = f.WriteString(text)
+	ts.Check(err)
+	ts.Defer(func() { os.Remove(path) })
+}
+
 // chapter is what of a page is tried.
 type chapter struct {
 	tier  string
+	needs string
 	steps []step
 }
 
@@ -92,6 +119,7 @@ type step struct {
 // them:
 //
 //	<!-- tier: rootless -->    where the page is tried; root is the default
+//	<!-- needs: tun -->        what it cannot be tried without
 //	<!-- test: registry -->    a command of the scripts, which readers need not see
 func readChapter(path string) (*chapter, error) {
 	data, err := os.ReadFile(path)
@@ -111,6 +139,8 @@ func readChapter(path string) (*chapter, error) {
 			c.steps = append(c.steps, step{})
 		case !in && isComment && strings.HasPrefix(comment, "tier: "):
 			c.tier = strings.TrimPrefix(comment, "tier: ")
+		case !in && isComment && strings.HasPrefix(comment, "needs: "):
+			c.needs = strings.TrimPrefix(comment, "needs: ")
 		case !in && isComment && strings.HasPrefix(comment, "test: "):
 			c.steps = append(c.steps, step{line: i + 1, command: strings.TrimPrefix(comment, "test: "), frame: true})
 		case !in:
@@ -120,8 +150,8 @@ func readChapter(path string) (*chapter, error) {
 			c.steps = append(c.steps, step{line: i + 1, command: line[2:]})
 		case c.steps[last].command == "":
 			return nil, fmt.Errorf("%s: output before the first command", at)
-		case strings.HasPrefix(line, "> ") && len(c.steps[last].want) == 0:
-			c.steps[last].command += "\n" + line[2:]
+		case (line == ">" || strings.HasPrefix(line, "> ")) && len(c.steps[last].want) == 0:
+			c.steps[last].command += "\n" + strings.TrimPrefix(line[1:], " ")
 		default:
 			c.steps[last].want = append(c.steps[last].want, line)
 		}
@@ -164,7 +194,7 @@ func squeezed(out string) string {
 
 // onlyLooks are commands that change nothing. They are repeated until they print
 // what they should, because what they look at may take a moment.
-var onlyLooks = regexp.MustCompile(`^(curl|skiff (ps|logs|inspect|port|top|exec \w+ ps)) `)
+var onlyLooks = regexp.MustCompile(`^(curl|systemctl is-active|skiff (ps|logs|inspect|port|top|exec \w+ ps)) `)
 
 // cmdChapter does the steps of a page, one after the other.
 func cmdChapter(ts *testscript.TestScript, path string) {
@@ -174,7 +204,7 @@ func cmdChapter(ts *testscript.TestScript, path string) {
 	for _, s := range c.steps {
 		if s.frame {
 			words := strings.Fields(s.command)
-			do, ok := commands()[words[0]]
+			do, ok := pageCommands()[words[0]]
 			if !ok {
 				ts.Fatalf("%s:%d: no command %q", path, s.line, words[0])
 			}
