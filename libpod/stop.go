@@ -10,6 +10,7 @@ import (
 
 	"skiff/runtime/monitorclient"
 	"skiff/state"
+	"skiff/state/lock"
 	"skiff/state/process"
 )
 
@@ -43,7 +44,11 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 		return nil
 	}
 	conn, err := e.wantStopped(id, ref)
-	if conn == nil || err != nil {
+	if err != nil {
+		return err
+	}
+	if conn == nil {
+		_, err := e.gone(ctx, id, killGrace)
 		return err
 	}
 	defer conn.Close()
@@ -69,7 +74,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
-// connection and no error mean that it has ended by itself.
+// connection and no error mean that it is about to end, or has.
 func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
@@ -80,6 +85,9 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	}
 	if err := conn.Stop(); err != nil {
 		conn.Close()
+		if errors.Is(err, state.ErrNotFound) {
+			return nil, nil
+		}
 		return nil, fmt.Errorf("cannot stop container %s: %w", ref, err)
 	}
 	return conn, nil
@@ -114,18 +122,34 @@ func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, er
 		defer cancel()
 	}
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
+	if err == nil {
+		defer conn.Close()
+		_, err = conn.WaitGone(ctx)
+	}
 	if errors.Is(err, state.ErrNotFound) {
-		return true, nil
+		err = e.left(ctx, id)
 	}
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close()
-	_, err = conn.WaitGone(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// left waits for a monitor that no longer listens, as it does from the
+// container's end on: until it has recorded the end and given up its claim, or
+// another one has taken its place.
+func (e *Engine) left(ctx context.Context, id string) error {
+	c := e.Roots.Container(id)
+	for lock.Held(c.Alive()) {
+		if conn, err := monitorclient.Dial(c); err == nil {
+			conn.Close()
+			return nil
+		}
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish kills the first process of a container that is to end and waits for

@@ -155,7 +155,7 @@ func (s *session) detachClient(c *conn) {
 		}
 	}
 	c.sess = nil
-	if c.attach.Stdin {
+	if c.attach.Stdin && !s.terminal { // who leaves a terminal may come back to it
 		s.stdinLeft()
 	}
 	s.throttle()
