@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,6 +81,9 @@ func (m *monitor) created(st *stage) error {
 		return err
 	}
 	_, err := unix.SendmsgN(st.sock, []byte{byte(wire.KindGo), 0, 0, 0, 0}, nil, nil, unix.MSG_NOSIGNAL)
+	if errors.Is(err, unix.EPIPE) {
+		return nil // the stage has ended: its status says more
+	}
 	return err
 }
 
