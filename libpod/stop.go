@@ -75,7 +75,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
-// connection and no error mean that it has ended by itself.
+// connection and no error mean that it is about to end, or has.
 func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
@@ -86,6 +86,9 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	}
 	if err := conn.Stop(); err != nil {
 		conn.Close()
+		if errors.Is(err, state.ErrNotFound) {
+			return nil, nil
+		}
 		return nil, fmt.Errorf("cannot stop container %s: %w", ref, err)
 	}
 	return conn, nil
