@@ -89,9 +89,6 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 		if errors.Is(err, state.ErrNotFound) {
 			return nil, nil
 		}
-		if errors.Is(err, state.ErrNotFound) {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("cannot stop container %s: %w", ref, err)
 	}
 	return conn, nil
