@@ -8,11 +8,17 @@ BIN := runtime/program/bin
 SMALL = CGO_ENABLED=0 $(GO) build -ldflags '-s -w'
 STATIC := -s -w -X skiff/cmd.Version=$(VERSION) -linkmode external -extldflags -static
 PREFIX ?= /usr/local
+# skiff's C code is linked with musl, see docs/decisions/0003-static-linking.md:
+# the kernel's headers and seccomp.h are the distribution's, and libseccomp is
+# only named, since runtime/libseccomp takes its place.
+MUSL = CC=musl-gcc CGO_LDFLAGS='-L$(CURDIR)/$(BIN)' \
+	CGO_CFLAGS="-O2 -g -idirafter /usr/include -idirafter /usr/include/$$(gcc -print-multiarch)"
 
 .PHONY: build prerequisites programs test test-root lint deps bench docs run clean install
 
 build: programs ## bin/skiff: one static file with the other programs in it
-	CGO_ENABLED=1 $(GO) build -ldflags '$(STATIC)' -o bin/skiff .
+	@rm -f $(BIN)/libseccomp.a && ar rcs $(BIN)/libseccomp.a
+	CGO_ENABLED=1 $(MUSL) $(GO) build -ldflags '$(STATIC)' -o bin/skiff .
 
 programs: prerequisites
 	@mkdir -p $(BIN) bin
@@ -56,4 +62,4 @@ install: build
 	install -D -m 755 bin/skiff $(DESTDIR)$(PREFIX)/bin/skiff
 
 clean:
-	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out
+	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* $(BIN)/libseccomp.a rootfs/welcome/image/image.tar tests/images/out

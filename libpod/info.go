@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"skiff/libpod/inspect"
+	"skiff/runtime/hostfacts"
 	"skiff/state"
 )
 
@@ -45,8 +47,13 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 		NetworkBackend: "skiff", RootlessNetworkCmd: "pasta", Pasta: tool("pasta"), Linkmode: "static",
 		Security: e.securityInfo(), ServiceIsRemote: false,
 	}
-	h.CgroupManager = e.defaultCgroupManager()
+	facts := hostfacts.New()
+	h.CgroupManager = e.defaultCgroupManager(facts)
 	h.CgroupsVersion, h.CgroupControllers = cgroups()
+	if e.Rootless() { // what the user was given of them
+		own := facts.Cgroup().By(h.CgroupManager)
+		h.CgroupControllers = slices.DeleteFunc(h.CgroupControllers, func(c string) bool { return !own.Has(c) })
+	}
 	h.NetworkBackendInfo = inspect.NetworkInfo{Backend: "skiff", Version: "skiff " + version, Package: "skiff", DNS: inspect.Tool{Package: "skiff", Version: "skiff " + version}}
 	h.Conmon = inspect.Program{Package: "skiff", Path: e.monitorPath(), Version: "skiff monitor version " + version}
 	h.OCIRuntime = e.runtimeInfo(version)

@@ -1,6 +1,10 @@
 package libpod
 
 import (
+	"cmp"
+
+	"skiff/libpod/resolve"
+	"skiff/runtime/hostfacts"
 	"skiff/runtime/spec"
 	"skiff/state"
 )
@@ -21,15 +25,9 @@ func (e *Engine) defaultCapabilities() []string {
 	return spec.DefaultCapabilities()
 }
 
-// defaultCgroupManager is what the command line says, then containers.conf.
-func (e *Engine) defaultCgroupManager() string {
-	switch {
-	case e.Global.CgroupManager != "":
-		return e.Global.CgroupManager
-	case e.Settings.Engine.CgroupManager != "":
-		return e.Settings.Engine.CgroupManager
-	}
-	return "cgroupfs"
+// defaultCgroupManager is what new containers get.
+func (e *Engine) defaultCgroupManager(host *hostfacts.Host) string {
+	return resolve.CgroupManager(cmp.Or(e.Global.CgroupManager, e.Settings.Engine.CgroupManager), host, e.Rootless())
 }
 
 // defaultRuntime is the path or name of the OCI runtime that the user asked

@@ -39,14 +39,8 @@ func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*mon
 		return nil, err
 	}
 	defer l.Release()
-	live, err := e.Store.Status(id)
-	if err != nil {
+	if err := e.repairLocked(ctx, id); err != nil {
 		return nil, err
-	}
-	if live.Lost {
-		if err := e.repairLocked(ctx, id); err != nil {
-			return nil, err
-		}
 	}
 	cfg, err := e.Store.Load(id)
 	if err != nil {

@@ -120,7 +120,7 @@ func (e *Engine) container(id string) (Container, error) {
 		return Container{}, err
 	}
 	live, err := e.Store.Status(id)
-	if err == nil && live.Lost {
+	if err == nil && (live.Lost || !live.Phase.Active() && e.halfStarted(id)) {
 		// What it left running is ended before it is shown as exited.
 		if err := e.tryRepair(context.Background(), id); err != nil {
 			e.warn(err.Error())

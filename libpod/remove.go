@@ -78,14 +78,8 @@ func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (
 	if lock.Held(e.Roots.Container(id).Alive()) {
 		return true, nil
 	}
-	live, err := e.Store.Status(id)
-	if err != nil {
+	if err := e.repairLocked(ctx, id); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return false, err
-	}
-	if live.Lost {
-		if err := e.repairLocked(ctx, id); err != nil {
-			return false, err
-		}
 	}
 	cfg, err := e.Store.Load(id)
 	if errors.Is(err, state.ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func (e *Engine) Repair(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		live, err := e.Store.Status(id)
-		if err == nil && live.Lost {
+		if err == nil && (live.Lost || !live.Phase.Active() && e.halfStarted(id)) {
 			errs = append(errs, e.tryRepair(ctx, id))
 		}
 	}
@@ -68,16 +69,23 @@ func (e *Engine) repair(ctx context.Context, id string) error {
 	return e.repairLocked(ctx, id)
 }
 
-// repairLocked records the end of a lost container and undoes its start. The
-// caller holds the container's lock.
+// repairLocked records the end of a lost container and undoes its start, or
+// what there is of one whose processes were all killed before it was recorded.
+// The caller holds the container's lock.
 func (e *Engine) repairLocked(ctx context.Context, id string) error {
 	live, err := e.Store.Status(id)
-	if err != nil || !live.Lost {
+	if err != nil {
 		return err
+	}
+	if !live.Lost && !e.halfStarted(id) {
+		return nil
 	}
 	cfg, err := e.Store.Load(id)
 	if err != nil {
 		return err
+	}
+	if !live.Lost {
+		return errors.Join(e.takeDown(ctx, cfg, state.Status{Teardown: state.Teardown{Engine: true}}), os.RemoveAll(e.Roots.Container(id).Run))
 	}
 	c := e.Roots.Container(id)
 	var errs []error
@@ -93,6 +101,14 @@ func (e *Engine) repairLocked(ctx context.Context, id string) error {
 	}
 	errs = append(errs, jsonfile.Write(c.Exit(), st, jsonfile.Volatile), os.RemoveAll(c.Run))
 	return errors.Join(errs...)
+}
+
+// halfStarted reports that a container has files of a run, but nobody has the
+// claim on it. Certain only under the container's lock: a start makes the
+// directory first.
+func (e *Engine) halfStarted(id string) bool {
+	c := e.Roots.Container(id)
+	return jsonfile.Exists(c.Run) && !lock.Held(c.Alive())
 }
 
 // takeDown undoes a start from what was recorded of it.
@@ -138,6 +154,9 @@ func (e *Engine) TakeDown(id string, st state.Status) error {
 	// else may have them by now. The network goes first, while the container's
 	// lease still says which address was its own.
 	errs := []error{endFirst(st)}
+	if len(st.Teardown.Cgroups) == 0 {
+		st.Teardown.Cgroups = e.cgroups(id)
+	}
 	if len(st.Network.Endpoints) > 0 || st.Teardown.Engine {
 		errs = append(errs, e.Networks().Teardown(id, st.Network))
 	}
@@ -145,4 +164,19 @@ func (e *Engine) TakeDown(id string, st state.Status) error {
 	_, err := teardown.Run(st.Teardown)
 	errs = append(errs, err)
 	return errors.Join(append(errs, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))...)
+}
+
+// cgroups finds the cgroups that were made for a container by a start that did
+// not come to record them. Those that systemd makes it also removes.
+func (e *Engine) cgroups(id string) []string {
+	parent := CgroupPrefix(e.Roots)
+	if cfg, err := e.Store.Load(id); err == nil && cfg.CgroupParent != "" {
+		parent = cfg.CgroupParent
+	}
+	const root = "/sys/fs/cgroup"
+	dirs, _ := filepath.Glob(filepath.Join(root, "*", parent, id))
+	if dir := filepath.Join(root, parent, id); jsonfile.Exists(dir) {
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }

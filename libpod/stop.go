@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/runtime/monitorclient"
+	"skiff/runtime/wire"
 	"skiff/state"
+	"skiff/state/lock"
 	"skiff/state/process"
 )
 
@@ -43,7 +45,11 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 		return nil
 	}
 	conn, err := e.wantStopped(id, ref)
-	if conn == nil || err != nil {
+	if err != nil {
+		return err
+	}
+	if conn == nil {
+		_, err := e.released(ctx, id)
 		return err
 	}
 	defer conn.Close()
@@ -69,7 +75,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
-// connection and no error mean that it has ended by itself.
+// connection and no error mean that it is about to end, or has.
 func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
@@ -80,6 +86,9 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	}
 	if err := conn.Stop(); err != nil {
 		conn.Close()
+		if errors.Is(err, state.ErrNotFound) {
+			return nil, nil
+		}
 		return nil, fmt.Errorf("cannot stop container %s: %w", ref, err)
 	}
 	return conn, nil
@@ -115,17 +124,37 @@ func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, er
 	}
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
-		return true, nil
+		return e.released(ctx, id)
 	}
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
 	_, err = conn.WaitGone(ctx)
+	var failed wire.Failure
+	if errors.As(err, &failed) {
+		return true, nil // it was about to start, and could not
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// released waits until a monitor that listens to nobody any more has recorded
+// the end and is gone.
+func (e *Engine) released(ctx context.Context, id string) (bool, error) {
+	alive := e.Roots.Container(id).Alive()
+	for deadline := time.Now().Add(monitorGrace); lock.Held(alive) && time.Now().Before(deadline); {
+		err := sleep(ctx, 2*time.Millisecond)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return !lock.Held(alive), nil
 }
 
 // finish kills the first process of a container that is to end and waits for

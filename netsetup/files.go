@@ -43,7 +43,11 @@ func resolver(n state.Network, st state.NetworkStatus) ([]byte, error) {
 	}
 	overridden := len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) > 0
 	if n.Mode == state.ModeHost && !overridden {
-		return os.ReadFile("/etc/resolv.conf")
+		text, err := os.ReadFile("/etc/resolv.conf") // as it is, unlike HostResolver's
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return text, err
 	}
 	host := dns.Parse(text)
 	switch n.Mode {

@@ -20,6 +20,7 @@ have() {
 # THING PACKAGE, one a line.
 build='
 gcc gcc
+musl-gcc musl-tools
 pkg-config pkg-config
 deb:libc6-dev libc6-dev
 lib:libseccomp libseccomp-dev

@@ -20,7 +20,7 @@ go_test() {
 	go test -json -count=1 "$@" 2>&1 | "$report" -skips tests/skips.txt || failed+=("$tier")
 }
 
-unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/systemd -e /tests/rootless; }
+unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/fault -e /tests/systemd -e /tests/rootless; }
 
 # The scripts run without a way out to package archives: what they need of
 # those is made before.
@@ -34,7 +34,7 @@ for tier; do
 	case $tier in
 	unit) # shellcheck disable=SC2046
 		go_test unit -timeout 8m $(unit_packages) ;;
-	root) go_test root -timeout 10m ./tests/script ;;
+	root) go_test root -timeout 10m ./tests/script ./tests/fault ;;
 	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
 	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
 	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;

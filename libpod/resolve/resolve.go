@@ -104,15 +104,21 @@ func (b *builder) identity() {
 // host is what the whole engine was told.
 func (b *builder) host() error {
 	c, conf := b.cfg, b.in.Defaults.Engine
-	c.CgroupManager = firstOf(b.in.CgroupManager, conf.CgroupManager)
-	if c.CgroupManager == "" {
-		c.CgroupManager = "cgroupfs"
-		if g := b.in.Host.Cgroup(); b.in.Host.Systemd() && g.V2() && (!b.in.Rootless || len(g.UserManager) > 0) {
-			c.CgroupManager = "systemd"
-		}
-	}
+	c.CgroupManager = CgroupManager(firstOf(b.in.CgroupManager, conf.CgroupManager), b.in.Host, b.in.Rootless)
 	c.Runtime = b.in.Runtime
 	return nil
+}
+
+// CgroupManager is the one that was asked for, or else the one that suits the
+// machine: systemd on cgroup v2, for an ordinary user if theirs can be reached.
+func CgroupManager(asked string, h Host, rootless bool) string {
+	if asked != "" {
+		return asked
+	}
+	if g := h.Cgroup(); h.Systemd() && g.V2() && (!rootless || len(g.UserManager) > 0) {
+		return "systemd"
+	}
+	return "cgroupfs"
 }
 
 func firstOf(words ...string) string {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/libpod"
+	"skiff/runtime/hostfacts"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -38,6 +39,10 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 	}
 	o, err := e.ExecOptions(box, id, req)
 	if err != nil {
+		return err
+	}
+	host := hostfacts.New()
+	if o.User, err = o.User.Mapped(host.MappedUIDs(), host.MappedGIDs()); err != nil {
 		return err
 	}
 	o.Stdin, o.Stdout, o.Stderr = os.Stdin, os.Stdout, os.Stderr

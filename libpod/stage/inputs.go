@@ -48,6 +48,10 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 
 func (s *starter) user(in *spec.Inputs) (err error) {
 	in.User, err = account.Resolve(s.root, s.cfg.Process.User, s.cfg.Process.Groups)
+	if err != nil {
+		return err
+	}
+	in.User, err = in.User.Mapped(s.facts.MappedUIDs, s.facts.MappedGIDs)
 	return err
 }
 

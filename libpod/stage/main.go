@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"skiff/libpod"
 	"skiff/libpod/settings"
 	"skiff/runtime/sandbox"
@@ -25,6 +27,9 @@ import (
 const (
 	monitorFD = 3
 	consoleFD = 4
+	// claimFD keeps the container from being started or removed by others until
+	// the start stage has ended, should the monitor be killed.
+	claimFD = 5
 )
 
 // Main runs one internal command: options as JSON, name, container id. It
@@ -49,6 +54,7 @@ func Main(args []string) int {
 	ctx, id := context.Background(), args[2]
 	switch args[1] {
 	case libpod.InternalStart:
+		unix.CloseOnExec(claimFD)
 		return toMonitor(start(ctx, engine, id))
 	case libpod.InternalExec:
 		return toMonitor(execute(ctx, engine, id))

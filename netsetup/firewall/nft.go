@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -184,10 +185,10 @@ func (n *NFT) list(set string) ([]nftables.SetElement, error) {
 		return nil, err
 	}
 	es, err := c.GetSetElements(&nftables.Set{Table: n.table(), Name: set})
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	}
 	if err != nil {
+		if strings.HasSuffix(err.Error(), unix.ENOENT.Error()) {
+			return nil, nil // the library passes on the text only
+		}
 		return nil, fmt.Errorf("cannot list published ports: %w", err)
 	}
 	return es, nil

@@ -117,3 +117,11 @@ func TestKernelHasTheRules(t *testing.T) {
 		t.Errorf("left over: %s", after)
 	}
 }
+
+func TestForgetWithoutTheTable(t *testing.T) {
+	private(t)
+	n := &NFT{Table: "skiff"}
+	if err := n.Forget([]netip.Addr{netip.MustParseAddr("10.87.0.2")}); err != nil {
+		t.Errorf("%v; want nothing to forget", err)
+	}
+}

@@ -228,6 +228,9 @@ func reason(out []byte, err error) string {
 			said = line
 		}
 	}
+	if strings.Contains(said, "External interface not usable") {
+		return "this machine has no default route (--network none and host work without one)"
+	}
 	var exit *exec.ExitError
 	if said == "" || !errors.As(err, &exit) {
 		return err.Error()

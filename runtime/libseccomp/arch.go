@@ -198,8 +198,12 @@ func kin(native ScmpArch) []ScmpArch {
 	return nil
 }
 
-// GetSyscallFromName finds a system call by its name.
+// GetSyscallFromName finds a system call by its name, or a group of them, see
+// Separator.
 func GetSyscallFromName(name string) (ScmpSyscall, error) {
+	if strings.Contains(name, Separator) {
+		return groups().add(name)
+	}
 	native, err := GetNativeArch()
 	if err != nil {
 		return 0, err
@@ -214,8 +218,11 @@ func GetSyscallFromName(name string) (ScmpSyscall, error) {
 }
 
 // GetSyscallFromNameByArch finds the number that a system call has on an
-// architecture.
+// architecture, or the largest in a group of them.
 func GetSyscallFromNameByArch(name string, a ScmpArch) (ScmpSyscall, error) {
+	if strings.Contains(name, Separator) {
+		return largest(name, a)
+	}
 	if a == ArchNative {
 		var err error
 		if a, err = GetNativeArch(); err != nil {

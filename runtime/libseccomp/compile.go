@@ -164,13 +164,16 @@ func (f *ScmpFilter) leaves(a ScmpArch) map[uint32]leaf {
 		out[n] = l
 	}
 	numbers, names := tableOf(a).numbers(), nativeNames()
+	also := map[string]multiplex(nil)
+	if a == ArchX86 {
+		also = multiplexed()
+	}
 	for _, r := range f.rules {
-		name := nameOf(r.call, names)
-		if n, ok := numbers[name]; ok {
-			put(uint32(n), r)
-		}
-		if a == ArchX86 {
-			if m, ok := multiplexed()[name]; ok {
+		for _, name := range namesOf(r.call, names) {
+			if n, ok := numbers[name]; ok {
+				put(uint32(n), r)
+			}
+			if m, ok := also[name]; ok {
 				// Its own arguments are behind a pointer there, out of a filter's reach.
 				put(m.number, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(m.call)}}})
 			}

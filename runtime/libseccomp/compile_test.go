@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -11,7 +13,11 @@ import (
 func decide(f *ScmpFilter, a ScmpArch, d data, names map[int32]string) ScmpAction {
 	result, found := f.byDefault, false
 	for _, r := range f.rules {
-		n, ok := tableOf(a).numbers()[nameOf(r.call, names)]
+		called := namesOf(r.call, names)
+		if len(called) != 1 {
+			continue
+		}
+		n, ok := tableOf(a).numbers()[called[0]]
 		if !ok || uint32(n) != d.number {
 			continue
 		}
@@ -214,5 +220,46 @@ func TestExportIsWhatTheKernelReads(t *testing.T) {
 	program, _ := f.compile()
 	if !bytes.Equal(got.Bytes(), encode(program)) || got.Len() != 8*len(program) {
 		t.Errorf("got %d bytes, want 8 for each of %d instructions", got.Len(), len(program))
+	}
+}
+
+func TestGroupCompilesLikeItsRules(t *testing.T) {
+	names := []string{"read", "no_such_call", "socketcall", "waitpid", "semop", "openat", "write"}
+	compiled := func(add []string) []insn {
+		f, err := NewFilter(ActErrno.SetReturnCode(1))
+		if err != nil {
+			t.Skip(err)
+		}
+		for _, a := range []ScmpArch{ArchAMD64, ArchX86, ArchX32} {
+			if err := f.AddArch(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range add {
+			if call, err := GetSyscallFromName(name); err == nil {
+				f.AddRule(call, ActAllow)
+			}
+		}
+		code, err := f.compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code
+	}
+	one := compiled([]string{strings.Join(names, Separator)})
+	if each := compiled(names); !slices.Equal(one, each) {
+		t.Errorf("a group compiles to %v, its rules to %v", one, each)
+	}
+	if _, err := GetSyscallFromName("no_such_call,nor_this"); err == nil {
+		t.Error("a group of no system calls was found")
+	}
+	for _, a := range []ScmpArch{ArchAMD64, ArchX86} {
+		want, err := GetSyscallFromNameByArch("openat", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := GetSyscallFromNameByArch("read,openat,no_such_call", a); err != nil || got != want {
+			t.Errorf("%v: the largest number is %d (%v), want openat's, %d", a, got, err, want)
+		}
 	}
 }

@@ -29,9 +29,10 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	s := &m.status
 	s.FinishedAt = time.Now().UTC()
 	s.ExitCode = exitCode(ws)
+	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	m.main.finish()
-	s.OOMKilled = m.oomKilled()
+	s.OOMKilled = m.oomKilled(ws.Signaled() && ws.Signal() == unix.SIGKILL)
 	problems = append(problems, m.undo(s.Teardown))
 	m.closeReserved()
 	if err := errors.Join(problems...); err != nil {
@@ -115,7 +116,7 @@ func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
 	if leftovers {
 		m.undoStart(st)
 	}
-	m.oomKilled() // only to end the watch
+	m.oomKilled(false) // only to end the watch
 	m.main.closeStreams()
 	m.closeReserved()
 	m.closeLog()

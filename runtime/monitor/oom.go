@@ -2,29 +2,43 @@ package monitor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // oomWatch counts the OOM kills in a container's cgroups.
+//
+// On cgroup v1 nobody else removes the cgroup, and it is enough to read the
+// counters at the end. On v2 systemd removes a scope's cgroup as soon as the last
+// process has ended, often before the monitor hears of that. So the counters are
+// read whenever they change; and if the cgroup went away right after a change
+// the parent's counters, which sum up those below it, tell what it was.
 type oomWatch struct {
 	files  []string
 	before uint64 // kills before the container ran
 	seen   uint64 // the highest count that was read
 	fd     int    // inotify, -1 for none
 	w      *watch
+
+	parents []string  // the files of the cgroups above, on v2
+	above   uint64    // their count when the container's own was last read
+	changed time.Time // when a change of the container's own was last read
+	missed  bool      // one came too late to be read
 }
 
-// watchOOM begins to count. On cgroup v2 the files are read whenever they
-// change, because systemd removes a scope's cgroup, and its counters with it, as
-// soon as the last process has ended. On v1 nothing tells of changes and nobody
-// else removes the cgroup: there it is enough to read at the end.
+// lastGasp is how long before the end the change may have been that was the
+// kill: the kernel reports changes at most every 10 ms, and machines are slow.
+const lastGasp = time.Second
+
+// watchOOM begins to count.
 func (m *monitor) watchOOM(files []string) {
 	o := &oomWatch{files: files, fd: -1}
-	o.before = o.count()
+	o.before, _ = killsIn(files)
 	o.seen = o.before
 	m.oom = o
 	for _, f := range files {
@@ -37,43 +51,77 @@ func (m *monitor) watchOOM(files []string) {
 				return
 			}
 			o.fd = fd
-			o.w, _ = m.loop.add(fd, unix.EPOLLIN, func(uint32) { o.changed() })
+			o.w, _ = m.loop.add(fd, unix.EPOLLIN, func(uint32) { o.look() })
 		}
 		unix.InotifyAddWatch(o.fd, f, unix.IN_MODIFY)
+		o.parents = append(o.parents, filepath.Join(filepath.Dir(filepath.Dir(f)), "memory.events"))
 	}
+	o.above, _ = killsIn(o.parents)
 }
 
-// changed takes the notices and looks at the counters.
-func (o *oomWatch) changed() {
+// look takes the notices and reads the counters. there says that they are.
+func (o *oomWatch) look() (there bool) {
+	changed := o.fd >= 0 && o.notices()
+	above, _ := killsIn(o.parents) // before the own: no kill may be in neither count
+	n, there := killsIn(o.files)
+	o.seen = max(o.seen, n)
+	if !there {
+		o.missed = o.missed || changed
+		return false
+	}
+	o.above = above
+	if changed {
+		o.changed = time.Now()
+	}
+	return true
+}
+
+// notices reports whether the kernel told of a change.
+func (o *oomWatch) notices() (changed bool) {
 	var buf [512]byte
 	for {
-		if n, err := unix.Read(o.fd, buf[:]); n <= 0 || err != nil {
-			break
+		n, err := unix.Read(o.fd, buf[:])
+		if n <= 0 || err != nil {
+			return changed
+		}
+		for p := buf[:n]; len(p) >= unix.SizeofInotifyEvent; {
+			changed = changed || binary.NativeEndian.Uint32(p[4:])&unix.IN_MODIFY != 0
+			p = p[unix.SizeofInotifyEvent+int(binary.NativeEndian.Uint32(p[12:])):]
 		}
 	}
-	o.seen = max(o.seen, o.count())
 }
 
 // oomKilled reports whether the kernel killed for want of memory since the start,
-// and ends the watch.
-func (m *monitor) oomKilled() bool {
+// and ends the watch. killed says that the first process ended by SIGKILL.
+func (m *monitor) oomKilled(killed bool) bool {
 	o := m.oom
 	m.oom = nil
 	if o == nil {
 		return false
 	}
+	there := o.look()
 	if o.fd >= 0 {
-		o.changed()
 		m.loop.remove(o.w)
 		unix.Close(o.fd)
 	}
-	return max(o.seen, o.count()) > o.before
+	if o.seen > o.before {
+		return true
+	}
+	if there || !(o.missed && killed) && time.Since(o.changed) > lastGasp {
+		return false
+	}
+	now, _ := killsIn(o.parents)
+	return now > o.above
 }
 
-func (o *oomWatch) count() (n uint64) {
-	for _, f := range o.files {
+// killsIn adds up the kills that the files count. all says that every file was
+// read.
+func killsIn(files []string) (n uint64, all bool) {
+	all = true
+	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
+			all = false
 			continue
 		}
 		for line := range bytes.Lines(b) {
@@ -83,5 +131,5 @@ func (o *oomWatch) count() (n uint64) {
 			}
 		}
 	}
-	return n
+	return n, all
 }

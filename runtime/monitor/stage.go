@@ -37,6 +37,9 @@ type stageOptions struct {
 	terminal  bool
 	openStdin bool
 	std       []int // the program's streams where they are not made here
+	// claim hands the claim on the container to the stage: it then outlives a
+	// monitor that is killed for as long as the stage undoes what it did.
+	claim bool
 }
 
 // spawnStage starts an internal command of skiff with the session's streams.
@@ -69,6 +72,12 @@ func (m *monitor) spawnStage(s *session, o stageOptions) (st *stage, err error) 
 		}
 		defer unix.Close(console[1])
 		files, st.console = append(files, console[1]), console[0]
+	}
+	if o.claim {
+		if !o.terminal {
+			files = append(files, m.null)
+		}
+		files = append(files, m.alive.Fd())
 	}
 	st.pid, err = m.run(o.verb, o.flags, files)
 	if err == nil {

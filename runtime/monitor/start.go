@@ -18,7 +18,7 @@ func (m *monitor) spawnStart() error {
 		RestartCount: m.status.RestartCount,
 	}
 	m.main.ended = false
-	o := stageOptions{verb: "start-stage", flags: unix.CLONE_NEWNS, terminal: m.l.Terminal, openStdin: m.l.OpenStdin}
+	o := stageOptions{verb: "start-stage", flags: unix.CLONE_NEWNS, terminal: m.l.Terminal, openStdin: m.l.OpenStdin, claim: true}
 	if m.l.Direct && !m.l.Terminal {
 		std := append([]int(nil), m.direct...)
 		if !m.l.OpenStdin {

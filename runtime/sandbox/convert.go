@@ -6,6 +6,7 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	libseccomp "github.com/seccomp/libseccomp-golang"
 
 	"skiff/runtime/hostfacts"
 )
@@ -35,4 +36,32 @@ func rlimits(in []specs.POSIXRlimit) []configs.Rlimit {
 		}
 	}
 	return out
+}
+
+// group puts neighbouring rules that treat their system calls alike, whatever
+// the arguments, into one, see runtime/libseccomp, Separator. Their order is
+// kept: of two rules about one call the first counts.
+func group(c *configs.Seccomp) {
+	if c == nil {
+		return
+	}
+	var out []*configs.Syscall
+	for _, r := range c.Syscalls {
+		if strings.Contains(r.Name, libseccomp.Separator) {
+			continue // no system call is called so: it must not pass for a group
+		}
+		if n := len(out); n > 0 && alike(out[n-1], r) {
+			out[n-1].Name += libseccomp.Separator + r.Name
+			continue
+		}
+		one := *r
+		out = append(out, &one)
+	}
+	c.Syscalls = out
+}
+
+// alike leaves out notifications, whose names libcontainer looks at.
+func alike(a, b *configs.Syscall) bool {
+	same := a.ErrnoRet == b.ErrnoRet || a.ErrnoRet != nil && b.ErrnoRet != nil && *a.ErrnoRet == *b.ErrnoRet
+	return same && a.Action == b.Action && a.Action != configs.Notify && len(a.Args) == 0 && len(b.Args) == 0
 }

@@ -106,6 +106,7 @@ func Create(o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)
 	}
+	group(config.Seccomp)
 	c, err := libcontainer.Create(o.StateRoot, o.ID, config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)

@@ -58,6 +58,23 @@ func ResolveUser(passwd, group io.ReadSeeker, who string, extra []string) (User,
 	return out, nil
 }
 
+// ErrUnmapped means that a user or group does not exist in the user namespace.
+var ErrUnmapped = errors.New("this user has no subordinate ids that reach so far (usermod --add-subuids, --add-subgids)")
+
+// Mapped leaves out the further groups that do not exist in the user namespace,
+// in which uids users and gids groups from 0 on are mapped. A user or a main
+// group that does not exist there is an error, ErrUnmapped.
+func (u User) Mapped(uids, gids uint32) (User, error) {
+	switch {
+	case u.UID >= uids:
+		return u, fmt.Errorf("cannot run as user %d: %w", u.UID, ErrUnmapped)
+	case u.GID >= gids:
+		return u, fmt.Errorf("cannot run as group %d: %w", u.GID, ErrUnmapped)
+	}
+	u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(g uint32) bool { return g >= gids })
+	return u, nil
+}
+
 // kind marks the errors that mean a missing entry; the others (a broken file, a
 // number out of range) are told as they are.
 func kind(err error) error {

@@ -38,7 +38,7 @@ func Share(t *testing.T) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	copies := map[string]string{"skiff": skiff}
+	copies := map[string]string{"skiff": skiff, "README.md": "../../README.md"}
 	for name, mk := range map[string]func() (string, error){"busybox": images.Busybox, "httpd": images.Httpd} {
 		path, err := mk()
 		if err != nil {
@@ -52,6 +52,9 @@ func Share(t *testing.T) string {
 		}
 	}
 	if err := os.CopyFS(filepath.Join(dir, "script/testdata"), os.DirFS("../script/testdata")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "docs/handbook"), os.DirFS("../../docs/handbook")); err != nil {
 		t.Fatal(err)
 	}
 	build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "script/script.test"), "../script")
@@ -86,8 +89,8 @@ func closed(f *os.File, err error) error {
 // Command is the shell command that runs a tier's scripts in the shared
 // directory, as it is called on the bed.
 func Command(dir, tier string) string {
-	return fmt.Sprintf("cd %[1]s/script && SKIFF_TIER=%[2]s SKIFF=%[1]s/skiff SKIFF_TEST_IMAGES=%[1]s/images"+
-		" exec ./script.test -test.v -test.timeout 400s -test.run TestScripts", dir, tier)
+	return fmt.Sprintf("cd %[1]s/script && SKIFF_TIER=%[2]s SKIFF=%[1]s/skiff SKIFF_TEST_IMAGES=%[1]s/images SKIFF_DOCS=%[1]s"+
+		" exec ./script.test -test.v -test.timeout 400s -test.run 'TestScripts|TestHandbook'", dir, tier)
 }
 
 // Run runs a bed and makes each of its scripts a subtest of t.
@@ -100,7 +103,9 @@ func Run(t *testing.T, name string, args ...string) {
 	const line = "--- "
 	n := 0
 	for text := range strings.Lines(out.String()) {
-		verdict, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(text), line), ": TestScripts/")
+		verdict, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(text), line), ": Test")
+		suite, rest, sub := strings.Cut(rest, "/")
+		ok = ok && sub && (suite == "Scripts" || suite == "Handbook")
 		if !ok || !strings.HasPrefix(strings.TrimSpace(text), line) {
 			continue
 		}
@@ -111,7 +116,7 @@ func Run(t *testing.T, name string, args ...string) {
 			case "FAIL":
 				t.Fail()
 			case "SKIP":
-				t.Skip(about(out.String(), script))
+				t.Skip(about(out.String(), suite+"/"+script))
 			}
 		})
 	}
@@ -122,7 +127,7 @@ func Run(t *testing.T, name string, args ...string) {
 
 // about gives what a skipped script printed.
 func about(out, script string) string {
-	_, rest, _ := strings.Cut(out, "--- SKIP: TestScripts/"+script)
+	_, rest, _ := strings.Cut(out, "--- SKIP: Test"+script)
 	lines := strings.SplitN(rest, "\n", 6)
 	return strings.Join(lines[:len(lines)-1], "\n")
 }

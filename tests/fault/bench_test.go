@@ -128,7 +128,4 @@ func (b *bench) nothingLeft() {
 	for _, line := range leaks.Left(b.top, ids) {
 		b.t.Errorf("left: %s", line)
 	}
-	if volumes := b.ok("volume", "ls", "-q"); volumes != "" {
-		b.t.Logf("volumes: %s", volumes)
-	}
 }

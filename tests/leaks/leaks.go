@@ -103,22 +103,23 @@ func network() []string {
 
 // mayStay are the files below the roots that outlive the containers: images,
 // programs and locks that nobody holds.
-var mayStay = regexp.MustCompile(`^(data/(images|storage|programs|volumes)(/|$)|data/networks/bridge\.json$|run/storage(/|$)|.*lock$)`)
+const mayStay = `^(data/(images|storage|programs|volumes)(/|$)|data/networks/bridge\.json$|run/storage(/|$)|.*lock$)`
 
 // files lists what is left below the two roots.
 func files(top string) []string {
 	var left []string
+	stays := regexp.MustCompile(mayStay)
 	for _, root := range []string{"data", "run"} {
 		err := filepath.WalkDir(filepath.Join(top, root), func(path string, d fs.DirEntry, err error) error {
 			rel, _ := filepath.Rel(top, path)
 			switch {
 			case err != nil:
 				return nil // it went away, or belongs to a user namespace
-			case mayStay.MatchString(rel) && d.IsDir():
+			case stays.MatchString(rel) && d.IsDir():
 				return fs.SkipDir
 			case d.IsDir() && perContainer(rel):
 				left = append(left, "directory "+rel)
-			case !d.IsDir() && !mayStay.MatchString(rel):
+			case !d.IsDir() && !stays.MatchString(rel):
 				left = append(left, "file "+rel)
 			}
 			return nil
@@ -131,9 +132,20 @@ func files(top string) []string {
 }
 
 // perContainer reports whether a directory's name is a container's.
-func perContainer(rel string) bool { return hexID.MatchString(filepath.Base(rel)) }
+func perContainer(rel string) bool { return hasID(filepath.Base(rel)) }
 
-var hexID = regexp.MustCompile(`[0-9a-f]{64}`)
+// hasID reports whether 64 hex digits follow each other in a name.
+func hasID(name string) bool {
+	run := 0
+	for _, r := range name {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			run = 0
+		} else if run++; run == 64 {
+			return true
+		}
+	}
+	return false
+}
 
 // cgroups lists cgroups of the script's containers: those that carry the short
 // hash of its data root (docs/architecture.md) or one of the containers' ids.

@@ -10,17 +10,40 @@ import (
 	"skiff/tests/bed"
 )
 
-func TestSystemd(t *testing.T) {
+// share is what the machine reads over hostfs.
+func share(t *testing.T) string {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not running as root")
 	}
 	if out, err := exec.Command("dpkg-query", "-W", "base-files").Output(); err != nil || runtime.GOARCH != "amd64" || !debian() {
 		t.Skipf("the systemd tier needs Debian on amd64 (%s)", out)
 	}
-	dir := bed.Share(t)
+	return bed.Share(t)
+}
+
+func TestSystemd(t *testing.T) {
+	dir := share(t)
 	// State is on the guest's disk; what is shared is read over hostfs.
 	bed.Run(t, "../testbed/uml/run.sh", "--timeout", "450", "--share", dir, "--",
 		"sh", "-ec", "cp -r /share /var/tmp/bed; "+bed.Command("/var/tmp/bed", "systemd"))
+}
+
+// TestUser runs a shell script in the session of an ordinary user.
+func TestUser(t *testing.T) {
+	dir := share(t)
+	script, err := os.ReadFile("testdata/user.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/user.sh", script, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("../testbed/uml/run.sh", "--user", "tester", "--timeout", "200", "--share", dir, "--",
+		"sh", "-ex", "/share/user.sh", "/share").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 func debian() bool {
