@@ -9,6 +9,7 @@ import (
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/program"
 	"skiff/runtime/rootless"
+	"skiff/runtime/scope"
 	"skiff/runtime/wire"
 	"skiff/state"
 	"skiff/state/jsonfile"
@@ -126,6 +127,9 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	if e.Rootless() {
 		start.Spawn = e.spawn
 	}
+	if opt.attach == nil && opt.stdio == nil && scope.InSession() {
+		start.Spawned = func(pid int) { leaveSession(ctx, cfg, pid) }
+	}
 	session, err := monitorclient.Start(ctx, path, l, start)
 	if err != nil {
 		return nil, err
@@ -136,14 +140,24 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	return session, nil
 }
 
+// leaveSession takes the monitor of a container in the background out of the
+// login session, so that it does not end with it where logind kills what a user
+// leaves behind. One that a service starts stays in its cgroup and ends with the
+// service. Where it cannot be moved it is as safe as any other program there.
+func leaveSession(ctx context.Context, cfg *state.Config, pid int) {
+	name := fmt.Sprintf("skiff-monitor-%s-%d", cfg.ID, pid)
+	_ = scope.Move(ctx, name, "skiff's monitor of the container "+cfg.Name, pid)
+}
+
 // spawn starts a monitor as root of the user's own namespace.
-func (e *Engine) spawn(path string, argv, env []string, files []*os.File) error {
+func (e *Engine) spawn(path string, argv, env []string, files []*os.File) (int, error) {
 	p, err := rootless.Start(append([]string{path}, argv[1:]...), env, files, rootless.Options{Warn: e.warn})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p.PidFD.Close()
-	return p.Release()
+	pid := p.Pid
+	return pid, p.Release()
 }
 
 // warn tells the user what is done without.

@@ -102,16 +102,17 @@ func (b *box) startWith(stdin, stdout, stderr *os.File) (*monitorclient.Session,
 
 // spawnInUserNamespace lets the tests run without root: the monitor needs to be
 // root somewhere to make mount namespaces.
-func spawnInUserNamespace(program string, argv, env []string, files []*os.File) error {
+func spawnInUserNamespace(program string, argv, env []string, files []*os.File) (int, error) {
 	p, err := os.StartProcess(program, argv, &os.ProcAttr{Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{
 		Setsid: true, Cloneflags: unix.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return p.Release()
+	pid := p.Pid
+	return pid, p.Release()
 }
 
 // run copies a session's output until the container's end.

@@ -97,7 +97,16 @@ func Main() int {
 			return 1
 		}
 	}
-	return 0
+	return m.exitStatus()
+}
+
+// exitStatus is the container's, for a service manager whose service this is
+// (systemd.service(5), Type=forking). An end that was asked for is a success.
+func (m *monitor) exitStatus() int {
+	if m.stopping || m.terminating {
+		return 0
+	}
+	return m.status.ExitCode
 }
 
 // prepare does everything up to the running start stage. The stage comes as

@@ -26,9 +26,11 @@ type StartOptions struct {
 	// with Launch.Direct; nil means /dev/null.
 	Stdin, Stdout, Stderr *os.File
 	// Spawn starts the program in another way than by fork and exec, such as in a
-	// user namespace. files become the new process's descriptors from 0 on. The
-	// process is not waited for.
-	Spawn func(program string, argv, env []string, files []*os.File) error
+	// user namespace, and gives its pid. files become the new process's descriptors
+	// from 0 on. The process is not waited for.
+	Spawn func(program string, argv, env []string, files []*os.File) (int, error)
+	// Spawned, if set, is called with the monitor's pid before it does anything.
+	Spawned func(pid int)
 }
 
 // Start starts a monitor from the program file and waits until the container
@@ -45,11 +47,14 @@ func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (
 		return nil, fmt.Errorf("cannot start the monitor: %w", err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "launch")
-	err = spawn(program, l, o, theirs)
+	pid, err := spawn(program, l, o, theirs)
 	theirs.Close()
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("cannot start the monitor: %w", err)
+	}
+	if o.Spawned != nil {
+		o.Spawned(pid)
 	}
 	unix.SetNonblock(pair[0], true)
 	c := newConn(pair[0])
@@ -69,10 +74,10 @@ func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (
 	return s, nil
 }
 
-func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) error {
+func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) (int, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer null.Close()
 	files := []*os.File{o.Stdin, o.Stdout, o.Stderr, conn}
@@ -98,7 +103,8 @@ func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) error {
 		Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return p.Release() // it outlives us
+	pid := p.Pid
+	return pid, p.Release() // it outlives us
 }
