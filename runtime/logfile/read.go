@@ -164,12 +164,17 @@ func (r *reader) one(line []byte) error {
 // openAll opens the files of a log, oldest first. A rotation on the way makes
 // it begin again, so that none is missing or there twice.
 func openAll(path string) (files []*os.File, err error) {
-	for range 100 {
+	for range 1000 {
 		closeAll(files)
 		files = nil
+		gap := false
 		for i := 0; ; i++ {
 			f, err := os.Open(numbered(path, i))
 			if errors.Is(err, os.ErrNotExist) && i > 0 {
+				// The files are renamed one after the other, the oldest first: in the
+				// middle of that the one number that is free is not the end.
+				_, next := os.Lstat(numbered(path, i+1))
+				gap = next == nil
 				break
 			}
 			if errors.Is(err, os.ErrNotExist) {
@@ -181,7 +186,7 @@ func openAll(path string) (files []*os.File, err error) {
 			}
 			files = append([]*os.File{f}, files...)
 		}
-		if steady(files) {
+		if !gap && steady(files) {
 			break
 		}
 	}
