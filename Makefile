@@ -11,13 +11,13 @@ PREFIX ?= /usr/local
 # skiff's C code is linked with musl, see docs/decisions/0003-static-linking.md:
 # the kernel's headers and seccomp.h are the distribution's, and libseccomp is
 # only named, since runtime/libseccomp takes its place.
-MUSL = CC=musl-gcc CGO_LDFLAGS='-L$(CURDIR)/$(BIN)' \
+MUSL = CC=musl-gcc CGO_LDFLAGS='-L$(CURDIR)/bin' \
 	CGO_CFLAGS="-O2 -g -idirafter /usr/include -idirafter /usr/include/$$(gcc -print-multiarch)"
 
 .PHONY: build prerequisites programs test test-root lint deps bench docs run clean install
 
 build: programs ## bin/skiff: one static file with the other programs in it
-	@rm -f $(BIN)/libseccomp.a && ar rcs $(BIN)/libseccomp.a
+	@rm -f bin/libseccomp.a && ar rcs bin/libseccomp.a
 	CGO_ENABLED=1 $(MUSL) $(GO) build -ldflags '$(STATIC)' -o bin/skiff .
 
 programs: prerequisites
@@ -62,4 +62,4 @@ install: build
 	install -D -m 755 bin/skiff $(DESTDIR)$(PREFIX)/bin/skiff
 
 clean:
-	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* $(BIN)/libseccomp.a rootfs/welcome/image/image.tar tests/images/out
+	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out

@@ -136,7 +136,7 @@ func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot, VolumePath: g.VolumePath},
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
 		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
-		Firewall: set.Network.FirewallDriver,
+		Firewall: set.Network.FirewallDriver, Subnet: set.Network.DefaultSubnet,
 	}, nil
 }
 

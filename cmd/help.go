@@ -3,8 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"sort"
 	"strings"
 
@@ -27,19 +25,9 @@ func rootHelp(app *App, w io.Writer) error {
 	}
 	table(w, rows)
 	fmt.Fprint(w, "\nOptions:\n")
-	options(w, offered(app))
+	options(w, globalFlags())
 	fmt.Fprintf(w, "\nExample:\n  %s run -d -p 8080:80 httpd\n", app.Name)
 	return nil
-}
-
-// offered are the global options for the help. As with Podman --remote is not
-// offered where another option or the environment has chosen a machine already.
-func offered(app *App) []cli.Flag {
-	chosen := oneOf(app.Global.remote, "url", "connection")
-	for _, name := range []string{"CONTAINER_HOST", "CONTAINER_CONNECTION"} {
-		chosen = chosen || os.Getenv(name) != ""
-	}
-	return slices.DeleteFunc(globalFlags(), func(f cli.Flag) bool { return chosen && f.Names()[0] == "remote" })
 }
 
 // noCommand is the answer to a command line without one: the help. Options for

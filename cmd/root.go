@@ -90,7 +90,6 @@ func commands() []command {
 		{name: "secret ls", aliases: []string{"secret list"}, new: newSecretList},
 		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
 		// System.
-		{name: "system connection ls", aliases: []string{"system connection list"}, new: newConnectionList},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}
@@ -179,11 +178,9 @@ func lookup(app *App, words []string) (c *command, path string, rest []string, e
 		if len(words) == 1 || strings.HasPrefix(words[1], "-") {
 			return nil, words[0], words[1:], nil
 		}
-		for n := min(3, len(words)); n > 1; n-- { // system connection ls has three
-			path := strings.Join(words[:n], " ")
-			if c = find(path); c != nil {
-				return c, path, words[n:], nil
-			}
+		path := words[0] + " " + words[1]
+		if c = find(path); c != nil {
+			return c, path, words[2:], nil
 		}
 		return nil, "", nil, unknown(app, words[0], words[1])
 	}

@@ -141,10 +141,10 @@ func (e *Engine) replace(ctx context.Context, name string) error {
 	return e.Remove(ctx, id, RemoveOptions{Force: true})
 }
 
-// sources makes what mounts of kind -v refer to and does not exist: volumes
-// and host directories.
+// sources makes what mounts of kind -v refer to and does not exist, volumes and
+// host directories, and finds the images that are mounted.
 func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
-	for _, m := range cfg.Mounts {
+	for i, m := range cfg.Mounts {
 		switch {
 		case m.Type == state.MountVolume:
 			_, err := e.Volumes.Load(m.Source)
@@ -158,6 +158,12 @@ func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
 				return err
 			}
 			undo.Push(func() error { return e.Volumes.Discard(m.Source) })
+		case m.Type == state.MountImage:
+			img, _, err := e.Images.Lookup(m.Source)
+			if err != nil {
+				return fmt.Errorf("cannot mount an image on %q: %w", m.Target, err)
+			}
+			cfg.Mounts[i].Source = img.ID
 		case m.Type == state.MountBind && m.MakeSource:
 			if err := os.MkdirAll(m.Source, 0o755); err != nil {
 				return fmt.Errorf("cannot make the host directory of mount %q: %w", m.Target, err)

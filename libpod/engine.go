@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"skiff/libpod/settings"
@@ -45,6 +46,9 @@ type Options struct {
 	LogLevel       string     `json:"logLevel,omitempty"`
 	// Firewall is "", nftables, iptables or none.
 	Firewall string `json:"firewall,omitempty"`
+	// Subnet is what the default network gets when it is first used, such as
+	// 10.88.0.0/16; empty means a free one.
+	Subnet string `json:"subnet,omitempty"`
 }
 
 // Engine does what the commands ask. It holds no state of its own: everything
@@ -78,7 +82,8 @@ func Open(opt Options, s settings.Settings) (*Engine, error) {
 
 // Networks is the network manager for this engine's roots.
 func (e *Engine) Networks() *netsetup.Manager {
-	return &netsetup.Manager{Roots: e.Roots, Firewall: e.Global.Firewall, Suffix: Suffix(e.Roots)}
+	subnet, _ := netip.ParsePrefix(e.Global.Subnet) // checked where it was read; else a free one
+	return &netsetup.Manager{Roots: e.Roots, Firewall: e.Global.Firewall, Suffix: Suffix(e.Roots), Subnet: subnet}
 }
 
 // Suffix tells what belongs to these roots from what belongs to others where

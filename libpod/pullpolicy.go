@@ -39,7 +39,7 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 			return img, welcome.Name, err
 		}
 		if req.Pull == pullNever {
-			return nil, "", fmt.Errorf("%s: image not known: no such image here and the pull policy is never: %w", req.Image, state.ErrNotFound)
+			return nil, "", state.Errorf(state.ErrNotFound, "%s: image not known, and the pull policy is never", req.Image)
 		}
 	}
 	policy := req.Pull

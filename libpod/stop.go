@@ -135,6 +135,9 @@ func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, er
 	if errors.As(err, &failed) {
 		return true, nil // it was about to start, and could not
 	}
+	if errors.Is(err, state.ErrNotFound) {
+		return e.released(ctx, id) // it had stopped listening when we came
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}

@@ -208,3 +208,16 @@ func TestBadFiles(t *testing.T) {
 		t.Error("a module that was named must be there")
 	}
 }
+
+func TestWithoutComments(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"# a\n[engine]\n \t# b\nx = 1 # c\n#d", "\n[engine]\n\nx = 1 # c\n\n"},
+		{"x = [\n  # one\n  \"# two\",\n]\n", "x = [\n\n  \"# two\",\n]\n"},
+		{"x = \"\"\"\n# text\n\"\"\"\n# a\n", "x = \"\"\"\n# text\n\"\"\"\n# a\n"},
+		{"x = '''\n# text\n'''\n", "x = '''\n# text\n'''\n"},
+	} {
+		if got := withoutComments(c.text); got != c.want {
+			t.Errorf("%q becomes %q, want %q", c.text, got, c.want)
+		}
+	}
+}

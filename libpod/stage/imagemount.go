@@ -11,14 +11,14 @@ import (
 )
 
 // imageMount mounts the layers of another image, read-only, where only this
-// container will see them. Docker: --mount type=image.
+// container will see them. Docker: --mount type=image. It is an overlay without
+// a writable layer also where there is one layer only: a bind mount of that
+// could be made writable from inside a privileged container, and with it all
+// containers of the image.
 func (s *starter) imageMount(m state.Mount) (string, error) {
 	img, err := s.engine.Images.Load(m.Source)
 	if err != nil {
 		return "", fmt.Errorf("cannot mount the image %q: %w", m.Source, err)
-	}
-	if len(img.Layers) == 1 {
-		return img.Layers[0], nil
 	}
 	s.imageMounts++
 	target := filepath.Join(s.dirs.Run, "image"+strconv.Itoa(s.imageMounts))

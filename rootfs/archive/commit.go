@@ -40,7 +40,6 @@ func Commit(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 	}
 	defer tree.Close()
 	docker := s.Req.Format == "docker"
-	fmt.Fprintln(s.Report, "Getting image source signatures")
 	id, changed, err := s.Store.Create(ctx, store.NewImage{
 		Base: from.Base, Tree: interruptible{ctx, tree}, Names: names, Docker: docker,
 		Config: func(base []byte, diffID string) ([]byte, error) {

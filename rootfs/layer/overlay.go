@@ -75,7 +75,10 @@ func (o Overlay) mount() error {
 		// root file system.
 		return bind(o.Upper, o.Target, o.ReadOnly)
 	case len(o.Lower) == 1 && o.Upper == "":
-		return bind(o.Lower[0], o.Target, true) // overlay insists on two
+		// Overlay insists on two; the empty directory that is mounted on is the
+		// second. A read-only bind mount would do for those who keep to it: a
+		// privileged container could make it writable, and the store's layer with it.
+		o.Lower = []string{o.Target, o.Lower[0]}
 	}
 	err := o.mountNew()
 	if err == nil || errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOENT) {

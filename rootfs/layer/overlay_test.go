@@ -164,6 +164,15 @@ func TestMountFewLayers(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(o.Target, "f"), nil, 0o644); !errors.Is(err, unix.EROFS) {
 				t.Errorf("writing gives %v, want EROFS", err)
 			}
+			if n == 0 {
+				return // the tmpfs is nobody else's
+			}
+			// Who may remount, as a privileged container may, still cannot write to
+			// layers that other containers use.
+			unix.Mount("", o.Target, "", unix.MS_REMOUNT|unix.MS_BIND, "")
+			if err := os.WriteFile(filepath.Join(o.Target, "f"), nil, 0o644); !errors.Is(err, unix.EROFS) {
+				t.Errorf("writing after a remount gives %v, want EROFS", err)
+			}
 		})
 	}
 	for n := range 2 {

@@ -99,11 +99,8 @@ func TestDependencies(t *testing.T) {
 // TestLinks: what the documents point to in the repository is there.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
-	files, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range append(files, "../../README.md") {
+	files := pages(t)
+	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -111,6 +108,76 @@ func TestLinks(t *testing.T) {
 		for _, m := range link.FindAllStringSubmatch(string(data), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
 				t.Errorf("%s points to %s, which is not there", file, m[1])
+			}
+		}
+	}
+}
+
+// pages are the documents but for the manual, which package cmd looks at.
+func pages(t *testing.T) []string {
+	t.Helper()
+	files := []string{"../../README.md"}
+	for _, pattern := range []string{"*.md", "decisions/*.md", "handbook/*.md"} {
+		found, err := filepath.Glob(filepath.Join("../../docs", pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no documents docs/%s (%v)", pattern, err)
+		}
+		files = append(files, found...)
+	}
+	return files
+}
+
+// TestChapters: the handbook's list has each chapter with its title, and each
+// chapter leads to the next.
+func TestChapters(t *testing.T) {
+	chapters, err := filepath.Glob("../../docs/handbook/[0-9]*.md")
+	if err != nil || len(chapters) == 0 {
+		t.Fatalf("no chapters (%v)", err)
+	}
+	list := read(t, "docs/handbook/README.md")
+	for i, path := range chapters {
+		name := filepath.Base(path)
+		text := read(t, "docs/handbook/"+name)
+		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
+		if line := "[" + title + "](" + name + ")"; !strings.Contains(list, line) {
+			t.Errorf("the list lacks %s", line)
+		}
+		if i+1 < len(chapters) && !strings.Contains(text, "("+filepath.Base(chapters[i+1])+")\n") {
+			t.Errorf("%s does not lead to %s", name, filepath.Base(chapters[i+1]))
+		}
+	}
+}
+
+// TestPackages: docs/architecture.md says what each package is for.
+func TestPackages(t *testing.T) {
+	out, err := exec.Command("go", "list", "skiff/cmd/...", "skiff/libpod/...", "skiff/runtime/...", "skiff/rootfs/...", "skiff/netsetup/...", "skiff/state/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := read(t, "docs/architecture.md")
+	for _, path := range strings.Fields(string(out)) {
+		name := strings.TrimPrefix(path, "skiff/")
+		if strings.HasPrefix(name, "rootfs/welcome/") {
+			continue // named with the first of them
+		}
+		if !strings.Contains(doc, name) {
+			t.Errorf("the table of packages lacks %s", name)
+		}
+	}
+}
+
+// TestPaths: docs/state-format.md names every file and directory that package
+// dirs does.
+func TestPaths(t *testing.T) {
+	doc := read(t, "docs/state-format.md")
+	word := regexp.MustCompile(`"(_?[a-z][a-z.-]+)"`)
+	for line := range strings.Lines(read(t, "state/dirs/dirs.go")) {
+		if !strings.Contains(line, "filepath.Join(") {
+			continue
+		}
+		for _, m := range word.FindAllStringSubmatch(line, -1) {
+			if !strings.Contains(doc, m[1]) {
+				t.Errorf("%q is not there", m[1])
 			}
 		}
 	}
