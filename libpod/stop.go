@@ -141,6 +141,9 @@ func (e *Engine) gone(ctx context.Context, id string, d time.Duration) (bool, er
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
+	if errors.Is(err, state.ErrNotFound) {
+		return e.released(ctx, id) // it stopped listening before it read the question
+	}
 	return err == nil, err
 }
 
