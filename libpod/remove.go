@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"skiff/state"
-	"skiff/state/lock"
 )
 
 // RemoveOptions say how a container is removed.
@@ -75,9 +74,6 @@ func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (
 		return false, err
 	}
 	defer l.Release()
-	if lock.Held(e.Roots.Container(id).Alive()) {
-		return true, nil
-	}
 	if err := e.repairLocked(ctx, id); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return false, err
 	}

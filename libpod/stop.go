@@ -26,18 +26,11 @@ const killGrace = 60 * time.Second
 // does not run is left as it is. The user's wish is recorded: no restart policy
 // brings it back.
 func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
-	id, err := e.Store.Find(ref)
+	cfg, st, err := e.found(ctx, ref)
 	if err != nil {
 		return err
 	}
-	st, err := e.status(ctx, id)
-	if err != nil {
-		return err
-	}
-	cfg, err := e.Store.Load(id)
-	if err != nil {
-		return err
-	}
+	id := cfg.ID
 	if err := e.desire(cfg, state.DesiredStopped); err != nil {
 		return err
 	}
@@ -185,21 +178,29 @@ func (e *Engine) finish(ctx context.Context, id, ref string) error {
 	return fmt.Errorf("cannot stop container %s: it does not end even when killed", ref)
 }
 
-// Kill sends a signal to the container's first process. A signal that is meant
-// to end it also ends its restart policy's claim, as in Docker.
-func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
+// found reads what was asked of a container and what is true of it, repaired
+// first if its monitor was lost.
+func (e *Engine) found(ctx context.Context, ref string) (*state.Config, state.Status, error) {
 	id, err := e.Store.Find(ref)
 	if err != nil {
-		return err
+		return nil, state.Status{}, err
 	}
 	st, err := e.status(ctx, id)
 	if err != nil {
-		return err
+		return nil, state.Status{}, err
 	}
 	cfg, err := e.Store.Load(id)
+	return cfg, st, err
+}
+
+// Kill sends a signal to the container's first process. A signal that is meant
+// to end it also ends its restart policy's claim, as in Docker.
+func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
+	cfg, st, err := e.found(ctx, ref)
 	if err != nil {
 		return err
 	}
+	id := cfg.ID
 	if st.Phase != state.Running && st.Phase != state.Paused {
 		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", ref, st.Phase)
 	}

@@ -25,13 +25,8 @@ type Image struct {
 	Added time.Time `json:"added,omitzero"`
 	// Size is the sum of the layers' sizes in bytes, unpacked.
 	Size int64 `json:"size"`
-	// Layers are the layers' directories from the lowest to the top one,
-	// absolute. Each also has a short link, see LayerLinks.
+	// Layers are the layers' directories from the lowest to the top one, absolute.
 	Layers []string `json:"layers,omitempty"`
-	// LayerLinks are short names of the same directories, relative to LinkDir,
-	// for kernels whose mount options must fit into one page.
-	LinkDir    string   `json:"linkDir,omitempty"`
-	LayerLinks []string `json:"layerLinks,omitempty"`
 	// DiffIDs are the digests of the uncompressed layers, lowest first.
 	DiffIDs []string `json:"diffIds,omitempty"`
 	// LayerSizes are the layers' unpacked sizes in bytes, lowest first.

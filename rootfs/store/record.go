@@ -165,7 +165,6 @@ func (s *Store) layers(img *storage.Image, rec *state.Image) error {
 		rec.LayerSizes = append(rec.LayerSizes, size)
 		rec.Size += size
 	}
-	rec.LinkDir, rec.LayerLinks = layerLinks(dirs)
 	return nil
 }
 
@@ -209,28 +208,6 @@ func (s *Store) vfsDir(id string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("layer %s has no directory", id)
-}
-
-// layerLinks finds the short links that the overlay driver keeps. It gives none
-// if the layers are in more than one store, or a link is missing.
-func layerLinks(dirs []string) (linkDir string, links []string) {
-	for _, dir := range dirs {
-		l := filepath.Join(filepath.Dir(filepath.Dir(dir)), "l")
-		if linkDir != "" && l != linkDir {
-			return "", nil
-		}
-		linkDir = l
-		name, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "link"))
-		if err != nil {
-			return "", nil
-		}
-		link := strings.TrimSpace(string(name))
-		if _, err := os.Stat(filepath.Join(l, link)); err != nil {
-			return "", nil
-		}
-		links = append(links, link)
-	}
-	return linkDir, links
 }
 
 // added says when an image came to the store that has no record yet: when its
