@@ -150,7 +150,6 @@ func (e *Engine) execByMonitor(ctx context.Context, id, ref string, req ExecRequ
 // execHere enters the container from this process.
 func (e *Engine) execHere(ctx context.Context, id, ref string, req ExecRequest) (int, error) {
 	s := req.Attach
-	sandbox.Warm()
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
 		return 125, fmt.Errorf("cannot exec in container %s: %w", ref, err)

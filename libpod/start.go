@@ -72,7 +72,6 @@ type RunOptions struct {
 // A container whose start fails is removed: run leaves either a container that
 // has run, or nothing.
 func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id string, exit int, err error) {
-	sandbox.Warm()
 	cfg, err := e.create(ctx, req)
 	if err != nil {
 		return "", 125, err

@@ -131,6 +131,9 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		return nil, err
 	}
 	defer held.Release()
+	if s.cfg.Runtime == "" {
+		o.DevicesMade = s.premount(sp)
+	}
 	return sandbox.Create(o)
 }
 

@@ -42,14 +42,27 @@ func (s *Sandbox) cloneMount(path string) (int, error) {
 		err error
 	}
 	done := make(chan result)
-	go func() {
-		// The thread is in another namespace afterwards, so it ends here.
-		runtime.LockOSThread()
+	lostThread(func() {
 		fd, err := cloneInside(pidfd, path)
 		done <- result{fd, err}
-	}()
+	})
 	r := <-done
 	return r.fd, r.err
+}
+
+// lostThread runs f on a thread that ends with it. It is never the process's
+// first one, which cannot end and whose namespaces pass for those of the process.
+func lostThread(f func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			lostThread(f) // on another one, while this one is taken
+			runtime.Gosched()
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
 }
 
 // cloneInside runs on a thread of its own. The path is resolved in the

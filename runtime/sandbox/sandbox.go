@@ -48,6 +48,8 @@ type Options struct {
 	ConsoleSocket *os.File
 	// Rows and Cols are the terminal's first size; zero leaves the kernel's.
 	Rows, Cols uint16
+	// DevicesMade says that /dev has the standard device nodes already.
+	DevicesMade bool
 	// Runtime is the path of another OCI runtime to use, such as crun; empty means
 	// libcontainer. The calling process adopts orphans from then on.
 	Runtime string
@@ -105,6 +107,9 @@ func Create(o Options) (*Sandbox, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)
+	}
+	if o.DevicesMade {
+		config.Devices = nil
 	}
 	group(config.Seccomp)
 	c, err := libcontainer.Create(o.StateRoot, o.ID, config)
