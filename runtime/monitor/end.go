@@ -167,12 +167,17 @@ func (m *monitor) leave() {
 	m.doing = leaving
 	m.closeLog()
 	m.stopListening()
-	if m.l.AutoRemove {
-		m.status.Phase = state.Exited
-		m.remove()
-	} else {
+	if !m.l.AutoRemove {
 		m.recordEnd()
+		m.tellExited(true)
+		return
 	}
+	// Who waits for the program is told when no command finds the container any
+	// more; who waits for its removal, when no file of it is left.
+	m.status.Phase = state.Exited
+	finish := m.remove()
+	m.tellExited(false)
+	finish()
 	m.tellExited(true)
 }
 

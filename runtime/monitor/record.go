@@ -67,23 +67,30 @@ func (m *monitor) removeRun() {
 
 // remove takes an AutoRemove container away: its config first, so that what a
 // crash leaves is known to be garbage (state.Store.Remove has the same order).
-func (m *monitor) remove() {
-	if l, err := lock.Try(m.c.Lock()); err == nil {
-		defer l.Release()
+// Nobody finds it then; finish removes what it had, under the container's lock.
+func (m *monitor) remove() (finish func()) {
+	l, err := lock.Try(m.c.Lock())
+	if err != nil {
+		l = nil
 	}
 	if err := os.Remove(m.c.Config()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.status.Error = fmt.Sprintf("cannot remove container %s: %v", m.l.Name, err)
 		m.recordEnd()
-		return
+		return l.Release
 	}
 	removeHolding(m.l.NameFile, m.l.ID)
 	removeHolding(m.l.CIDFile, m.l.ID)
-	m.removeRun()
 	for _, dir := range m.l.Volumes {
 		os.Remove(filepath.Join(dir, "volume.json"))
-		os.RemoveAll(dir)
 	}
-	os.RemoveAll(m.c.Data)
+	return func() {
+		defer l.Release()
+		for _, dir := range m.l.Volumes {
+			os.RemoveAll(dir)
+		}
+		os.RemoveAll(m.c.Data)
+		m.removeRun()
+	}
 }
 
 // removeHolding removes a file if the container's id is still in it.
@@ -119,7 +126,7 @@ func (m *monitor) recordFailure(f wire.Failure) {
 	st.RestartCount = m.status.RestartCount
 	m.status = st
 	if m.l.AutoRemove {
-		m.remove()
+		m.remove()()
 		return
 	}
 	m.writeExit()

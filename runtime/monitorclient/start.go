@@ -99,12 +99,11 @@ func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) (int, e
 	if o.Spawn != nil {
 		return o.Spawn(program, argv, env, files)
 	}
-	p, err := os.StartProcess(program, argv, &os.ProcAttr{
-		Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return 0, err
+	attr := &syscall.ProcAttr{Dir: "/", Env: env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	for _, f := range files {
+		attr.Files = append(attr.Files, f.Fd())
 	}
-	pid := p.Pid
-	return pid, p.Release() // it outlives us
+	// It outlives us and is not waited for; os.StartProcess would begin with a
+	// child of its own to find out about pidfds.
+	return syscall.ForkExec(program, argv, attr)
 }

@@ -129,13 +129,24 @@ func write(path, text string) bool {
 }
 
 // processes lists a cgroup's own members that are visible here.
-func processes(dir string) []int {
-	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	if err != nil || len(b) == 0 {
+func processes(dir string) (pids []int) {
+	fd, err := unix.Open(filepath.Join(dir, "cgroup.procs"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
 		return nil
 	}
-	var pids []int
-	for _, f := range strings.Fields(string(b)) {
+	defer unix.Close(fd)
+	var text []byte
+	for buf := make([]byte, 4096); ; {
+		n, err := unix.Read(fd, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n <= 0 || err != nil {
+			break
+		}
+		text = append(text, buf[:n]...)
+	}
+	for _, f := range strings.Fields(string(text)) {
 		if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
 			pids = append(pids, pid)
 		}
@@ -168,6 +179,22 @@ func tree(dir string) []string {
 func childless(dir string) bool {
 	var st unix.Stat_t
 	return unix.Lstat(dir, &st) == nil && st.Nlink == 2
+}
+
+// emptyCgroups removes the cgroups. A cgroup that can be removed at once had
+// nothing in it, as is the rule at this point; only of the others the processes
+// are looked for and ended.
+func emptyCgroups(cgroups []string) error {
+	var busy []string
+	for _, dir := range own(cgroups) {
+		if err := unix.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			busy = append(busy, dir)
+		}
+	}
+	if len(busy) == 0 {
+		return nil
+	}
+	return errors.Join(Kill(busy), removeCgroups(busy))
 }
 
 // removeCgroups removes the cgroups with those below them, deepest first.

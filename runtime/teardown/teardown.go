@@ -21,7 +21,7 @@ import (
 // asks for it, or because a step failed.
 func Run(td state.Teardown) (needEngine bool, err error) {
 	var errs []error
-	errs = append(errs, Kill(td.Cgroups), removeCgroups(td.Cgroups))
+	errs = append(errs, emptyCgroups(td.Cgroups))
 	for _, batch := range td.Netlink {
 		errs = append(errs, sendBatch(batch))
 	}
