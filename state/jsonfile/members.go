@@ -49,7 +49,7 @@ func Members(data []byte, each func(name, value []byte) bool) bool {
 
 // Text decodes a value into a string and reports whether it is one.
 func Text(value []byte, dst *string) bool {
-	if n := len(value) - 1; n > 0 && value[0] == '"' && plain(value[1:n]) {
+	if n := len(value) - 1; n > 0 && value[0] == '"' && value[n] == '"' && plain(value[1:n]) {
 		*dst = string(value[1:n])
 		return true
 	}
