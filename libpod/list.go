@@ -42,9 +42,10 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 		return nil, err
 	}
 	list := all[:0]
-	for _, c := range all {
-		if match(c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
-			list = append(list, c)
+	for i := range all {
+		c := &all[i]
+		if match(*c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
+			list = append(list, *c)
 		}
 	}
 	if opt.Last > 0 && len(list) > opt.Last {

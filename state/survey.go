@@ -69,6 +69,7 @@ type SurveyReader struct {
 	dir    int
 	buf    []byte // a file's text
 	rest   []byte // what of it encoding/json decodes
+	status Status // here, so that not each needs memory of its own
 }
 
 // Reader gives a new reader. One reader is for one goroutine.
@@ -92,14 +93,15 @@ func (r *SurveyReader) Ended(id string) (*Config, Status, bool) {
 	}
 	// The status comes first. A removal takes the config away before anything
 	// else, so where there is a config the status was not missing for that.
-	st := Status{Version: StatusVersion, BootID: r.survey.bootID, Phase: Created}
+	r.status = Status{}
 	switch data, err := r.read(id + "/exit.json"); {
 	case err == nil:
-		st = Status{}
-		if !r.decodeStatus(data, &st) || st.Phase.Active() {
+		if !r.decodeStatus(data, &r.status) || r.status.Phase.Active() {
 			return nil, Status{}, false
 		}
-	case !errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist):
+		r.status = Status{Version: StatusVersion, BootID: r.survey.bootID, Phase: Created}
+	default:
 		return nil, Status{}, false
 	}
 	data, err := r.read(id + "/config.json")
@@ -110,7 +112,7 @@ func (r *SurveyReader) Ended(id string) (*Config, Status, bool) {
 	if !r.decodeListed(data, cfg) || cfg.Version > ConfigVersion || cfg.ID != id {
 		return nil, Status{}, false
 	}
-	return cfg, st, true
+	return cfg, r.status, true
 }
 
 func (r *SurveyReader) read(path string) ([]byte, error) {

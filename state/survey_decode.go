@@ -106,9 +106,9 @@ func decodeArgs(data []byte, p *Process) bool {
 	return jsonfile.Members(data, func(name, value []byte) bool {
 		switch string(name) {
 		case "entrypoint":
-			return json.Unmarshal(value, &p.Entrypoint) == nil
+			return jsonfile.Texts(value, &p.Entrypoint)
 		case "cmd":
-			return json.Unmarshal(value, &p.Cmd) == nil
+			return jsonfile.Texts(value, &p.Cmd)
 		}
 		return true
 	})

@@ -56,6 +56,31 @@ func Text(value []byte, dst *string) bool {
 	return json.Unmarshal(value, dst) == nil
 }
 
+// Texts decodes a value into a list of strings and reports whether it is one.
+func Texts(value []byte, dst *[]string) bool {
+	if list, ok := texts(value); ok {
+		*dst = list
+		return true
+	}
+	return json.Unmarshal(value, dst) == nil
+}
+
+// texts decodes a list that has no spaces, and at least one string in it.
+func texts(value []byte) (list []string, ok bool) {
+	for i := 0; i < len(value) && (i == 0 && value[0] == '[' || i > 0 && value[i] == ','); {
+		var s string
+		end := stringEnd(value, i+1)
+		if end < 0 || end == len(value) || !Text(value[i+1:end], &s) {
+			return nil, false
+		}
+		if list = append(list, s); value[end] == ']' {
+			return list, end+1 == len(value)
+		}
+		i = end
+	}
+	return nil, false
+}
+
 // plain reports whether a string's text is the string itself.
 func plain(text []byte) bool {
 	for _, c := range text {

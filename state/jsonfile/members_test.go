@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +72,24 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestTexts(t *testing.T) {
+	for value, want := range map[string][]string{
+		`["a"]`: {"a"}, `["a","b c",""]`: {"a", "b c", ""}, `[ "a" , "\u00e9" ]`: {"a", "é"}, `["\"]","["]`: {"\"]", "["},
+		`[]`: {}, `null`: nil, `[null]`: {""},
+	} {
+		var got []string
+		if !jsonfile.Texts([]byte(value), &got) || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", value, got, want)
+		}
+	}
+	for _, value := range []string{``, `[`, `]`, `["a"`, `["a",`, `["a",]`, `["a"]]`, `["a" "b"]`, `["a"]x`, `"a"`, `[1]`, `,"a"]`, `["a"["b"]`, `{"a"}`} {
+		var got []string
+		if jsonfile.Texts([]byte(value), &got) {
+			t.Errorf("%q was taken for the list %q", value, got)
+		}
+	}
+}
+
 func FuzzMembers(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":1,"b":["x",{"y":"\\\""}]}`, `{"a":"\u00e9","a":null}`, `{"a":tru}`, `{"a":[}]`, "{\"\x00\":0}"} {
 		f.Add([]byte(seed))
@@ -86,6 +105,11 @@ func FuzzMembers(f *testing.F) {
 			text := jsonfile.Text(value, &mine)
 			if err := json.Unmarshal(value, &want); text != (err == nil) || text && mine != want {
 				t.Errorf("%q: Text gives %q, %v; encoding/json %q, %v", value, mine, text, want, err)
+			}
+			var all, wantAll []string
+			list := jsonfile.Texts(value, &all)
+			if err := json.Unmarshal(value, &wantAll); list != (err == nil) || list && !slices.Equal(all, wantAll) {
+				t.Errorf("%q: Texts gives %q, %v; encoding/json %q, %v", value, all, list, wantAll, err)
 			}
 			return true
 		})
