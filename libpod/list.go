@@ -78,18 +78,16 @@ func (e *Engine) containers() ([]Container, error) {
 	errs := make([]error, len(ids))
 	var next atomic.Int64
 	var group sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(ids)/8+1) {
-		group.Go(func() {
-			reader := survey.Reader()
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(ids) {
-					return
-				}
-				found[i], errs[i] = e.listed(reader, ids[i])
-			}
-		})
+	read := func() {
+		reader := survey.Reader()
+		for i := int(next.Add(1)) - 1; i < len(ids); i = int(next.Add(1)) - 1 {
+			found[i], errs[i] = e.listed(reader, ids[i])
+		}
 	}
+	for range min(runtime.GOMAXPROCS(0)-1, len(ids)/16) {
+		group.Go(read)
+	}
+	read() // a thread takes longer to start than a few records to read
 	group.Wait()
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
