@@ -38,7 +38,7 @@ func (e *Engine) Repair(ctx context.Context) error {
 	defer survey.Close()
 	reader := survey.Reader()
 	for _, id := range survey.IDs {
-		if _, _, ok := reader.Ended(id); ok {
+		if reader.Quiet(id) {
 			continue
 		}
 		live, err := e.Store.Status(id)

@@ -88,20 +88,9 @@ func (v *Survey) Reader() *SurveyReader {
 // False says nothing about the container but that Load and Status have to be
 // asked.
 func (r *SurveyReader) Ended(id string) (*Config, Status, bool) {
-	if r.survey.runs[id] {
-		return nil, Status{}, false
-	}
 	// The status comes first. A removal takes the config away before anything
 	// else, so where there is a config the status was not missing for that.
-	r.status = Status{}
-	switch data, err := r.read(id + "/exit.json"); {
-	case err == nil:
-		if !r.decodeStatus(data, &r.status) || r.status.Phase.Active() {
-			return nil, Status{}, false
-		}
-	case errors.Is(err, os.ErrNotExist):
-		r.status = Status{Version: StatusVersion, BootID: r.survey.bootID, Phase: Created}
-	default:
+	if !r.Quiet(id) {
 		return nil, Status{}, false
 	}
 	data, err := r.read(id + "/config.json")
@@ -113,6 +102,21 @@ func (r *SurveyReader) Ended(id string) (*Config, Status, bool) {
 		return nil, Status{}, false
 	}
 	return cfg, r.status, true
+}
+
+// Quiet is Ended without the config, for those who look for what has to be
+// repaired: true says that there is nothing.
+func (r *SurveyReader) Quiet(id string) bool {
+	if r.survey.runs[id] {
+		return false
+	}
+	r.status = Status{}
+	data, err := r.read(id + "/exit.json")
+	if errors.Is(err, os.ErrNotExist) {
+		r.status = Status{Version: StatusVersion, BootID: r.survey.bootID, Phase: Created}
+		return true
+	}
+	return err == nil && r.decodeStatus(data, &r.status) && !r.status.Phase.Active()
 }
 
 func (r *SurveyReader) read(path string) ([]byte, error) {

@@ -171,6 +171,10 @@ func TestSurveyLeavesTheRestToStatus(t *testing.T) {
 			if cfg, st, ok := r.Ended(id("a")); ok != c.want {
 				t.Errorf("got %v, %+v, %v, want %v", cfg, st, ok, c.want)
 			}
+			// A status that needs a second look is no quiet one, whatever the config.
+			if got, want := r.Quiet(id("a")), c.want || c.exit == ""; got != want {
+				t.Errorf("quiet: got %v, want %v", got, want)
+			}
 		})
 	}
 }
