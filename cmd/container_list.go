@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -132,15 +133,17 @@ func psOnce(app *App, e *libpod.Engine, opt psOptions) error {
 	}
 	now := time.Now()
 	rows := make([]psRow, 0, len(found))
-	for _, f := range found {
-		rows = append(rows, psRow{c: f, now: now, noTrunc: opt.noTrunc, docker: app.Docker})
+	for i := range found {
+		rows = append(rows, psRow{c: &found[i], now: now, noTrunc: opt.noTrunc, docker: app.Docker})
 	}
 	sortContainers(rows, opt.sort, app.Docker)
 	if opt.quiet && (opt.format == "" || app.Docker) {
+		var ids strings.Builder
 		for _, r := range rows {
-			fmt.Fprintln(app.Out, r.ID())
+			ids.WriteString(r.ID() + "\n")
 		}
-		return nil
+		_, err := io.WriteString(app.Out, ids.String())
+		return err
 	}
 	return psListing(opt).print(app, opt.format, rows)
 }

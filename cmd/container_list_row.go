@@ -14,7 +14,7 @@ import (
 // psRow is a container as ps prints it. Its methods are the template fields of
 // docker and podman.
 type psRow struct {
-	c       inspect.Container
+	c       *inspect.Container
 	now     time.Time
 	noTrunc bool
 	docker  bool

@@ -42,9 +42,10 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 		return nil, err
 	}
 	list := all[:0]
-	for _, c := range all {
-		if match(c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
-			list = append(list, c)
+	for i := range all {
+		c := &all[i]
+		if match(*c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
+			list = append(list, *c)
 		}
 	}
 	if opt.Last > 0 && len(list) > opt.Last {
@@ -64,43 +65,65 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 }
 
 // containers reads all records, by as many readers as there are processors: a
-// thousand of them are to be there before anybody notices.
+// thousand of them are to be there before anybody notices. Of the configs only
+// what lists show is there, see state.SurveyReader.Ended.
 func (e *Engine) containers() ([]Container, error) {
-	ids, err := e.Store.IDs()
+	survey, err := e.Store.Survey()
 	if err != nil {
 		return nil, err
 	}
-	found := make([]Container, len(ids))
+	defer survey.Close()
+	ids := survey.IDs
+	found := make([]*Container, len(ids))
 	errs := make([]error, len(ids))
 	var next atomic.Int64
 	var group sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(ids)/8+1) {
-		group.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(ids) {
-					return
-				}
-				found[i], errs[i] = e.container(ids[i])
-			}
-		})
+	read := func() {
+		reader := survey.Reader()
+		for i := int(next.Add(1)) - 1; i < len(ids); i = int(next.Add(1)) - 1 {
+			found[i], errs[i] = e.listed(reader, ids[i])
+		}
 	}
+	for range min(runtime.GOMAXPROCS(0)-1, len(ids)/16) {
+		group.Go(read)
+	}
+	read() // a thread takes longer to start than a few records to read
 	group.Wait()
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
 			// One damaged record must not hide the others.
 			e.warn(fmt.Sprintf("cannot read container %s: %v", ids[i], err))
-			found[i] = Container{}
 		}
 	}
-	found = slices.DeleteFunc(found, func(c Container) bool { return c.Config == nil })
-	slices.SortFunc(found, func(a, b Container) int {
+	return oldestFirst(found), nil
+}
+
+// oldestFirst gives those that are there, the oldest first.
+func oldestFirst(found []*Container) []Container {
+	found = slices.DeleteFunc(found, func(c *Container) bool { return c == nil })
+	slices.SortFunc(found, func(a, b *Container) int {
 		if n := a.Config.Created.Compare(b.Config.Created); n != 0 {
 			return n
 		}
 		return compareText(a.Config.ID, b.Config.ID)
 	})
-	return found, nil
+	list := make([]Container, len(found))
+	for i, c := range found {
+		list[i] = *c
+	}
+	return list
+}
+
+// listed reads one container for a list.
+func (e *Engine) listed(reader *state.SurveyReader, id string) (*Container, error) {
+	if cfg, st, ok := reader.Ended(id); ok {
+		return &Container{Config: cfg, Status: state.Live{Status: st}, Roots: e.Roots}, nil
+	}
+	c, err := e.container(id)
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
 }
 
 func compareText(a, b string) int {

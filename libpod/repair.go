@@ -31,11 +31,16 @@ func (e *Engine) status(ctx context.Context, id string) (state.Status, error) {
 // for locks, so it is called by commands that look at all containers.
 func (e *Engine) Repair(ctx context.Context) error {
 	errs := []error{e.Store.Sweep()}
-	ids, err := e.Store.IDs()
+	survey, err := e.Store.Survey()
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
+	defer survey.Close()
+	reader := survey.Reader()
+	for _, id := range survey.IDs {
+		if reader.Quiet(id) {
+			continue
+		}
 		live, err := e.Store.Status(id)
 		if err == nil && (live.Lost || !live.Phase.Active() && e.halfStarted(id)) {
 			errs = append(errs, e.tryRepair(ctx, id))

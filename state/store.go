@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -174,23 +175,27 @@ func (s *Store) Load(id string) (*Config, error) {
 	return &cfg, nil
 }
 
-// IDs lists the containers that are wholly made, oldest directory name first
-// in no particular order of age.
+// IDs lists the containers' directories in no particular order. One of them may
+// be of a container that is half made or half removed.
 func (s *Store) IDs() ([]string, error) {
-	entries, err := os.ReadDir(s.Roots.Containers())
+	dir, err := os.Open(s.Roots.Containers())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("cannot list containers: %w", err)
 	}
-	ids := make([]string, 0, len(entries))
-	for _, e := range entries {
-		if IsID(e.Name()) {
-			ids = append(ids, e.Name())
-		}
+	defer dir.Close()
+	return idsIn(dir)
+}
+
+// idsIn lists the containers that have something in the directory.
+func idsIn(dir *os.File) ([]string, error) {
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list containers: %w", err)
 	}
-	return ids, nil
+	return slices.DeleteFunc(names, func(name string) bool { return !IsID(name) }), nil
 }
 
 // IsID reports whether s is a full id: 64 lower-case hex digits.
@@ -211,6 +216,9 @@ func (s *Store) Find(ref string) (string, error) {
 	ref = strings.TrimPrefix(ref, "/")
 	if id := s.nameOwner(ref); id != "" && jsonfile.Exists(s.Roots.Container(id).Config()) {
 		return id, nil
+	}
+	if IsID(ref) && jsonfile.Exists(s.Roots.Container(ref).Config()) {
+		return ref, nil
 	}
 	if !isHex(ref) || len(ref) > 64 {
 		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)

@@ -1,7 +1,7 @@
 package format
 
 import (
-	"bufio"
+	"bytes"
 	"io"
 	"strconv"
 	"strings"
@@ -54,7 +54,7 @@ func align(w io.Writer, style Style, lines [][]string) error {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell)+gap)
 		}
 	}
-	out := bufio.NewWriter(w)
+	var out bytes.Buffer // one write: a terminal shows all at once
 	for _, line := range lines {
 		for i, cell := range line {
 			out.WriteString(cell)
@@ -67,7 +67,8 @@ func align(w io.Writer, style Style, lines [][]string) error {
 		}
 		out.WriteByte('\n')
 	}
-	return out.Flush()
+	_, err := out.WriteTo(w)
+	return err
 }
 
 // Printable shows control characters and broken UTF-8 as escapes.

@@ -124,9 +124,13 @@ func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
 // while the parent of the cgroups is removed.
 func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock") }
 
+// Runs holds one directory per container that runs, or that was not cleaned up
+// after its end.
+func (r Roots) Runs() string { return filepath.Join(r.Run, "containers") }
+
 // Container gives the paths of one container.
 func (r Roots) Container(id string) Container {
-	return Container{ID: id, Data: filepath.Join(r.Containers(), id), Run: filepath.Join(r.Run, "containers", id)}
+	return Container{ID: id, Data: filepath.Join(r.Containers(), id), Run: filepath.Join(r.Runs(), id)}
 }
 
 // Container are the paths of one container.

@@ -5,13 +5,12 @@
 package jsonfile
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -85,29 +84,65 @@ func syncDir(dir string) error {
 // os.ErrNotExist, and so is an empty one, which is what a power cut can leave of
 // a Volatile write; anything but one JSON value is an error that names the file.
 func Read(path string, v any) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	data, err := ReadAt(unix.AT_FDCWD, path, nil)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	var buf bytes.Buffer
-	if st, err := f.Stat(); err == nil && st.Size() < maxSize {
-		buf.Grow(int(st.Size()) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", path, err)
-	}
-	if n > maxSize {
-		return fmt.Errorf("cannot read %s: larger than %d bytes", path, maxSize)
-	}
-	if n == 0 {
-		return fmt.Errorf("%s is empty: %w", path, os.ErrNotExist)
-	}
-	if err := json.Unmarshal(buf.Bytes(), v); err != nil {
+	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	return nil
+}
+
+// firstRead is more than nearly all records have.
+const firstRead = 4 << 10
+
+// ReadAt reads the file's text, with the errors of Read. path is below the
+// directory that is open as dir, where it is not absolute; the text is in buf
+// where that is large enough.
+//
+// It makes no os.File: that would ask the kernel four times whether one can wait
+// for the file.
+func ReadAt(dir int, path string, buf []byte) ([]byte, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Openat(dir, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	buf = slices.Grow(buf[:0], firstRead)
+	for {
+		room := buf[len(buf):cap(buf)]
+		n, err := retry(func() (int, error) { return unix.Read(fd, room) })
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", path, err)
+		}
+		buf = buf[:len(buf)+n]
+		if len(buf) > maxSize {
+			return nil, fmt.Errorf("cannot read %s: larger than %d bytes", path, maxSize)
+		}
+		if n == 0 {
+			break
+		}
+		if n == len(room) {
+			buf = slices.Grow(buf, cap(buf))
+		}
+	}
+	if len(buf) == 0 {
+		return nil, fmt.Errorf("%s is empty: %w", path, os.ErrNotExist)
+	}
+	return buf, nil
+}
+
+// retry calls a system call until no signal interrupts it.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // Exists reports whether there is a file at path.
