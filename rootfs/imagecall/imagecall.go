@@ -51,6 +51,9 @@ type Request struct {
 	// StorageDriver and StorageOptions are the global options.
 	StorageDriver  string   `json:"storageDriver,omitempty"`
 	StorageOptions []string `json:"storageOptions,omitempty"`
+	// ImageStores are the shared image stores, absolute and in order; the engine
+	// found them in the options, the environment or storage.conf.
+	ImageStores []string `json:"imageStores,omitempty"`
 	// RegistriesConf, PolicyPath and AuthFile are files to use instead of the
 	// usual ones; empty means what the ecosystem's environment variables say.
 	RegistriesConf string `json:"registriesConf,omitempty"`

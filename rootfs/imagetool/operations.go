@@ -39,6 +39,7 @@ func (w *work) run(ctx context.Context) error {
 	if needsStore(w.req.Op) {
 		w.store, err = store.Open(store.Options{
 			Roots: w.req.Roots, Driver: w.req.StorageDriver, DriverOptions: w.req.StorageOptions,
+			ImageStores: w.req.ImageStores,
 		})
 		if err != nil {
 			return err
