@@ -56,6 +56,7 @@ func commands() []command {
 		{name: "image exists", new: newImageExists},
 		{name: "image inspect", new: newImageInspect},
 		{name: "image prune", new: newImagePrune},
+		{name: "image sign", new: newImageSign},
 		{name: "import", aliases: []string{"image import"}, new: newImport},
 		{name: "load", aliases: []string{"image load"}, new: newLoad},
 		{name: "login", new: newLogin},
