@@ -70,6 +70,9 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
+		if opts.ImageStores, err = configuration(app).ImageStores(opts.StorageOptions, opts.Roots.Storage()); err != nil {
+			return nil, err
+		}
 		if engine, err = libpod.Open(opts, set); err != nil {
 			return nil, err
 		}
@@ -78,8 +81,9 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 	}
 }
 
-func loadSettings(app *App) (settings.Settings, error) {
-	set, err := settings.Load(settings.Source{
+// configuration is where skiff's settings come from.
+func configuration(app *App) settings.Source {
+	return settings.Source{
 		Modules: app.Global.Modules, Lookup: os.LookupEnv, UID: os.Geteuid(),
 		Syntax: settings.Syntax{
 			Size: parse.Size, Ulimit: parse.Ulimit, Device: parse.Device, Pairs: parse.Pairs,
@@ -88,7 +92,11 @@ func loadSettings(app *App) (settings.Settings, error) {
 			Mount:  func(s string) (state.Mount, error) { return parse.MountSpec(s, "/") },
 			Env:    func(s string) ([]string, error) { return parse.Env(s, os.Environ()) },
 		},
-	})
+	}
+}
+
+func loadSettings(app *App) (settings.Settings, error) {
+	set, err := settings.Load(configuration(app))
 	for _, w := range set.Warnings {
 		app.Log.Warn(w)
 	}

@@ -152,6 +152,29 @@ func takeGlobals(app *App, c *cli.Context) error {
 	return redirect(app, c.String("out"), c.Bool("noout"))
 }
 
+// elsewhere is the option or the variable that asks for another machine, if one
+// does: what was meant for that one must not happen here. A unix socket is on
+// this machine, where skiff stands in for whoever listens on it.
+func (app *App) elsewhere() string {
+	if app.Global.remote != "" {
+		return "--" + app.Global.remote
+	}
+	host, connection := "CONTAINER_HOST", "CONTAINER_CONNECTION"
+	if app.Docker {
+		host, connection = "DOCKER_HOST", "DOCKER_CONTEXT"
+	}
+	switch v := os.Getenv(host); {
+	case v != "" && !strings.HasPrefix(v, "unix:"):
+		return fmt.Sprintf("%s=%q", host, v)
+	case v != "": // it goes before a context
+		return ""
+	}
+	if v := os.Getenv(connection); v != "" && !(app.Docker && v == "default") {
+		return fmt.Sprintf("%s=%q", connection, v)
+	}
+	return ""
+}
+
 // redirect sends standard output elsewhere. Podman: --out, --noout.
 func redirect(app *App, out string, none bool) error {
 	if none {

@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 
@@ -25,7 +26,11 @@ func rootHelp(app *App, w io.Writer) error {
 	}
 	table(w, rows)
 	fmt.Fprint(w, "\nOptions:\n")
-	options(w, globalFlags())
+	flags := globalFlags()
+	if app.elsewhere() != "" { // it has been asked for already
+		flags = slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "remote" })
+	}
+	options(w, flags)
 	fmt.Fprintf(w, "\nExample:\n  %s run -d -p 8080:80 httpd\n", app.Name)
 	return nil
 }

@@ -75,7 +75,11 @@ func listImages(app *App, c *cli.Context) error {
 	if c.Bool("quiet") && !format.IsJSON(want) {
 		return printImageIDs(app, rows)
 	}
-	return imageListing(c).print(app, want, rows)
+	l := imageListing(c)
+	if slices.ContainsFunc(images, func(i libpod.Image) bool { return i.ReadOnly }) {
+		l.columns = append(l.columns, format.Column[imageRow]{Head: "R/O", Cell: func(r imageRow) string { return strconv.FormatBool(r.i.ReadOnly) }})
+	}
+	return l.print(app, want, rows)
 }
 
 func printImageIDs(app *App, rows []imageRow) error {

@@ -56,6 +56,7 @@ func commands() []command {
 		{name: "image exists", new: newImageExists},
 		{name: "image inspect", new: newImageInspect},
 		{name: "image prune", new: newImagePrune},
+		{name: "image sign", new: newImageSign},
 		{name: "import", aliases: []string{"image import"}, new: newImport},
 		{name: "load", aliases: []string{"image load"}, new: newLoad},
 		{name: "login", new: newLogin},
@@ -241,8 +242,8 @@ func invoke(app *App, c *command, path string, args []string) error {
 	w, err := canonical(append(slices.Clone(made.Flags), persistentFlags()...), args, !c.verbatim)
 	if err == nil && !w.help {
 		err = lateGlobals(app, &w, made.Flags)
-		if err == nil && app.Global.remote != "" {
-			err = &usageError{msg: fmt.Sprintf("cannot use --%s: skiff works on this machine only", app.Global.remote), quiet: true}
+		if what := app.elsewhere(); err == nil && what != "" {
+			err = &usageError{msg: fmt.Sprintf("cannot use %s: skiff works on this machine only", what), quiet: true}
 		}
 	}
 	if err != nil {

@@ -68,6 +68,28 @@ func TestBadCommandLines(t *testing.T) {
 	}
 }
 
+func TestAnotherMachineIsRefused(t *testing.T) {
+	for _, c := range []struct{ line, name, value, want string }{
+		{"--url ssh://far ps", "", "", "Error: cannot use --url: skiff works on this machine only\n"},
+		{"ps", "CONTAINER_HOST", "ssh://far", "Error: cannot use CONTAINER_HOST=\"ssh://far\": skiff works on this machine only\n"},
+		{"rm -af", "CONTAINER_CONNECTION", "far", "Error: cannot use CONTAINER_CONNECTION=\"far\": skiff works on this machine only\n"},
+		{"ps", "CONTAINER_HOST", "unix:///run/podman/podman.sock", "Error: " + errNoEngine.Error() + "\n"},
+		{"ps", "DOCKER_HOST", "ssh://far", "Error: " + errNoEngine.Error() + "\n"}, // not called docker
+	} {
+		t.Run(c.line+c.name+c.value, func(t *testing.T) {
+			if c.name != "" {
+				t.Setenv(c.name, c.value)
+			}
+			if code, _, errs := runLine(strings.Fields(c.line)...); code != 125 || errs != c.want {
+				t.Errorf("exit %d, stderr %q, want %q", code, errs, c.want)
+			}
+			if _, out, _ := runLine("--help"); strings.Contains(out, "--remote") == (strings.Contains(c.want, "cannot use") && c.name != "") {
+				t.Errorf("with %s=%s the help shows or hides --remote wrongly:\n%s", c.name, c.value, out)
+			}
+		})
+	}
+}
+
 func TestHelpIsNoError(t *testing.T) {
 	for _, line := range []string{"", "--help", "help", "help run", "run --help", "container --help", "help container", "container run --help", "help container rm"} {
 		code, out, errs := runLine(strings.Fields(line)...)

@@ -5,6 +5,8 @@
 package libpod
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +16,7 @@ import (
 
 	"skiff/libpod/settings"
 	"skiff/netsetup"
+	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
 	"skiff/rootfs/volume"
 	"skiff/runtime/rootless"
@@ -43,7 +46,9 @@ type Options struct {
 	Runtime        string     `json:"runtime,omitempty"`
 	StorageDriver  string     `json:"storageDriver,omitempty"`
 	StorageOptions []string   `json:"storageOptions,omitempty"`
-	LogLevel       string     `json:"logLevel,omitempty"`
+	// ImageStores are the shared image stores, absolute and in order.
+	ImageStores []string `json:"imageStores,omitempty"`
+	LogLevel    string   `json:"logLevel,omitempty"`
 	// Firewall is "", nftables, iptables or none.
 	Firewall string `json:"firewall,omitempty"`
 	// Subnet is what the default network gets when it is first used, such as
@@ -70,14 +75,24 @@ func Open(opt Options, s settings.Settings) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{
+	e := &Engine{
 		Roots:    opt.Roots,
 		Store:    store,
 		Images:   layer.Images{Roots: opt.Roots},
 		Volumes:  volume.Volumes{Roots: opt.Roots},
 		Settings: s,
 		Global:   opt,
-	}, nil
+	}
+	if len(opt.ImageStores) > 0 {
+		e.Images.Shared = &layer.Shared{Stores: opt.ImageStores, Renew: e.renewShared}
+	}
+	return e, nil
+}
+
+// renewShared derives the records of the shared stores' images anew.
+func (e *Engine) renewShared() error {
+	res, err := e.imageTool(context.Background(), imagecall.Request{Op: imagecall.OpSync}, imageStdio{})
+	return cmp.Or(err, failure(res))
 }
 
 // Networks is the network manager for this engine's roots.

@@ -59,7 +59,7 @@ func (e *Engine) removeUsers(ctx context.Context, refs []string, opt ImageRemove
 	ending := map[string]bool{}
 	for _, ref := range refs {
 		img, full, err := e.Images.Lookup(ref)
-		if err == nil && (full == img.ID || len(img.Names) <= 1 || allNamed(img, refs)) {
+		if err == nil && !img.ReadOnly && (full == img.ID || len(img.Names) <= 1 || allNamed(img, refs)) {
 			ending[img.ID] = true
 		}
 	}
@@ -69,7 +69,7 @@ func (e *Engine) removeUsers(ctx context.Context, refs []string, opt ImageRemove
 	}
 	var errs []error
 	for _, c := range containers {
-		if !opt.All && !ending[c.Config.Image.ID] || opt.SpareRunning && c.Status.Phase.Active() {
+		if opt.All && e.shared(c.Config.Image.ID) || !opt.All && !ending[c.Config.Image.ID] || opt.SpareRunning && c.Status.Phase.Active() {
 			continue
 		}
 		err := e.Remove(ctx, c.Config.ID, RemoveOptions{Force: true, Volumes: true})
@@ -78,6 +78,12 @@ func (e *Engine) removeUsers(ctx context.Context, refs []string, opt ImageRemove
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// shared reports whether only a shared store has the image, which so stays.
+func (e *Engine) shared(id string) bool {
+	img, err := e.Images.Load(id)
+	return err == nil && img.ReadOnly
 }
 
 // allNamed reports whether refs name the image by all of its names.

@@ -27,6 +27,7 @@ func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio ima
 	req.Version = imagecall.Version
 	req.Roots = e.Roots
 	req.StorageDriver, req.StorageOptions = e.Global.StorageDriver, e.Global.StorageOptions
+	req.ImageStores = e.Global.ImageStores
 	req.LogLevel = e.Global.LogLevel
 	path, err := program.Path(e.Roots, program.ImageTool)
 	if err != nil {

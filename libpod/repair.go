@@ -62,6 +62,20 @@ func (e *Engine) tryRepair(ctx context.Context, id string) error {
 	return e.repairLocked(ctx, id)
 }
 
+// endOf is when a lost container ended at the latest: now, when the last of it
+// was taken down, or when the machine came up again. Nobody was there to see.
+func (e *Engine) endOf(st state.Status) time.Time {
+	end := time.Now()
+	var up unix.Timespec
+	if st.BootID != e.Store.BootID && unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) == nil {
+		end = end.Add(-time.Duration(up.Nano()))
+	}
+	if end.Before(st.StartedAt) { // the clock was set
+		end = st.StartedAt
+	}
+	return end.UTC()
+}
+
 func (e *Engine) repair(ctx context.Context, id string) error {
 	l, err := e.Store.Lock(id)
 	if errors.Is(err, state.ErrNotFound) {
@@ -100,6 +114,7 @@ func (e *Engine) repairLocked(ctx context.Context, id string) error {
 	st := live.Status
 	st.Teardown, st.Network = state.Teardown{}, state.NetworkStatus{}
 	st.Pid, st.PidStart, st.Monitor = 0, 0, 0
+	st.FinishedAt = e.endOf(st)
 	if cfg.AutoRemove {
 		errs = append(errs, e.removeRecord(ctx, cfg, true))
 		return errors.Join(errs...)

@@ -38,6 +38,8 @@ busybox busybox-static
 docker-registry docker-registry
 htpasswd apache2-utils
 skopeo skopeo
+gpg gpg
+gpg-agent gpg-agent
 runc runc
 tmux tmux
 strace strace

@@ -100,3 +100,8 @@ func (src Source) module(name string) (string, error) {
 	}
 	return "", fmt.Errorf("cannot load module %q: it is in none of the containers.conf.modules directories below %s", name, strings.Join(dirs, ", "))
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

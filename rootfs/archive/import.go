@@ -1,10 +1,14 @@
 package archive
 
 import (
+	"archive/tar"
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"time"
@@ -51,16 +55,74 @@ func Import(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 		return nil, err
 	}
 	defer in.Close()
-	tree, _, err := compression.AutoDecompress(interruptible{ctx, in})
+	tree, err := newTree(interruptible{ctx, in})
 	if err != nil {
 		return nil, fmt.Errorf("cannot import %s: %w", describe(s.Req.Input), err)
 	}
-	defer tree.Close()
+	defer tree.plain.Close()
 	id, changed, err := s.Store.Create(ctx, store.NewImage{Tree: tree, Names: names, Config: config.complete})
 	if err != nil {
-		return nil, &registry.Failed{Verb: "import", Image: describePlain(s.Req.Input), Err: err}
+		if tree.err != nil {
+			err = tree.err
+		}
+		_, why := registry.Cause(err)
+		if strings.HasSuffix(why, "unexpected EOF") {
+			why = "the archive ends too early"
+		}
+		return nil, fmt.Errorf("cannot import %s: %s", describe(s.Req.Input), why)
 	}
 	return made(s, id, names, changed)
+}
+
+// tree is a tar archive, uncompressed, that is going to be a layer.
+type tree struct {
+	*bufio.Reader
+	plain      io.ReadCloser
+	compressed bool
+	err        error // what went wrong with reading it
+}
+
+// newTree finds out that what is read at least begins as an archive.
+func newTree(in io.Reader) (*tree, error) {
+	plain, compressed, err := compression.AutoDecompress(in)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	t := &tree{Reader: bufio.NewReader(plain), plain: plain, compressed: compressed}
+	head, err := t.Peek(512)
+	_, badTar := tar.NewReader(bytes.NewReader(head)).Next()
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && compressed:
+		err = damaged(err)
+	case err != nil && !errors.Is(err, io.EOF):
+	case len(head) == 0:
+		err = errors.New("it is empty")
+	case len(head) < 512 || errors.Is(badTar, tar.ErrHeader):
+		err = errors.New("it is not a tar archive")
+	default:
+		return t, nil
+	}
+	plain.Close()
+	return nil, err
+}
+
+// Read notes the error, which the store passes on in a frame of its own.
+func (t *tree) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && t.err == nil {
+		if t.err = err; t.compressed {
+			t.err = damaged(err)
+		}
+	}
+	return n, err
+}
+
+// damaged is for an error of decompression, unless the work was given up.
+func damaged(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("the compressed data is damaged")
 }
 
 // newNames is the full name that the first word, if there is one, gives an

@@ -35,6 +35,7 @@ const (
 	OpSearch = "search"
 	OpLogin  = "login"
 	OpLogout = "logout"
+	OpSign   = "sign"
 	// OpSync makes the records below images/ agree with the store. Every other
 	// operation does so too when it finds a difference.
 	OpSync = "sync"
@@ -51,6 +52,9 @@ type Request struct {
 	// StorageDriver and StorageOptions are the global options.
 	StorageDriver  string   `json:"storageDriver,omitempty"`
 	StorageOptions []string `json:"storageOptions,omitempty"`
+	// ImageStores are the shared image stores, absolute and in order; the engine
+	// found them in the options, the environment or storage.conf.
+	ImageStores []string `json:"imageStores,omitempty"`
 	// RegistriesConf, PolicyPath and AuthFile are files to use instead of the
 	// usual ones; empty means what the ecosystem's environment variables say.
 	RegistriesConf string `json:"registriesConf,omitempty"`
@@ -99,6 +103,12 @@ type Request struct {
 	Message string   `json:"message,omitempty"` // import, commit
 	Changes []string `json:"changes,omitempty"` // import, commit: Dockerfile instructions
 	Commit  *Commit  `json:"commit,omitempty"`
+
+	// Sign. Images are local names or ids, or have the transport docker:// or
+	// containers-storage: before them; All signs each image of an index.
+	SignBy string `json:"signBy,omitempty"`
+	// SignDir is where signatures go instead of the registry's lookaside storage.
+	SignDir string `json:"signDir,omitempty"`
 
 	// Search.
 	Term           string   `json:"term,omitempty"`

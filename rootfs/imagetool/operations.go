@@ -39,6 +39,7 @@ func (w *work) run(ctx context.Context) error {
 	if needsStore(w.req.Op) {
 		w.store, err = store.Open(store.Options{
 			Roots: w.req.Roots, Driver: w.req.StorageDriver, DriverOptions: w.req.StorageOptions,
+			ImageStores: w.req.ImageStores,
 		})
 		if err != nil {
 			return err
@@ -74,6 +75,7 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpSearch: search,
 		imagecall.OpLogin:  login,
 		imagecall.OpLogout: logout,
+		imagecall.OpSign:   sign,
 		imagecall.OpSync:   func(context.Context, *work) error { return nil }, // done when the store was opened
 	}
 }
@@ -110,6 +112,18 @@ func push(ctx context.Context, w *work) error {
 	w.res.Images = images
 	if err != nil {
 		w.fail(w.req.Images[0], err)
+	}
+	return nil
+}
+
+func sign(ctx context.Context, w *work) error {
+	for _, ref := range w.req.Images {
+		img, err := w.session.Sign(ctx, ref)
+		if err != nil {
+			w.fail(ref, err)
+			continue
+		}
+		w.res.Images = append(w.res.Images, *img)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -16,13 +17,29 @@ import (
 
 // Images reads the image records below one pair of roots. It takes no lock:
 // records and the name index are replaced by rename.
-type Images struct{ Roots dirs.Roots }
+type Images struct {
+	Roots dirs.Roots
+	// Shared are the stores of others whose images count, too; nil for none. An
+	// image of the own store comes before one of the same name or id in these.
+	Shared *Shared
+}
 
 // Load reads a record by its full id: state.ErrNotFound, state.ErrVersion.
 func (im Images) Load(id string) (*state.Image, error) {
 	if !state.IsID(id) {
 		return nil, fmt.Errorf("image %q: %w", id, state.ErrNotFound)
 	}
+	img, err := im.loadOwn(id)
+	if im.Shared == nil || !errors.Is(err, state.ErrNotFound) {
+		return img, err
+	}
+	if err := im.ready(); err != nil {
+		return nil, err
+	}
+	return im.LoadShared(id)
+}
+
+func (im Images) loadOwn(id string) (*state.Image, error) {
 	var img state.Image
 	if err := jsonfile.Read(im.Roots.Image(id), &img); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -41,15 +58,25 @@ func (im Images) Load(id string) (*state.Image, error) {
 
 // List reads all records, the newest image first. A record that cannot be read
 // is left out, so that one broken file does not hide the other images; the
-// image tool writes it anew.
+// image tool writes it anew. An image that a shared store has, too, is there
+// twice, the own one first.
 func (im Images) List() ([]*state.Image, error) {
-	ids, err := im.ids()
+	ids, err := recordIDs(im.Roots.Images())
 	if err != nil {
 		return nil, err
 	}
-	images := make([]*state.Image, 0, len(ids))
+	shared, err := im.sharedIDs()
+	if err != nil {
+		return nil, err
+	}
+	images := make([]*state.Image, 0, len(ids)+len(shared))
 	for _, id := range ids {
-		if img, err := im.Load(id); err == nil {
+		if img, err := im.loadOwn(id); err == nil {
+			images = append(images, img)
+		}
+	}
+	for _, id := range shared {
+		if img, err := im.LoadShared(id); err == nil {
 			images = append(images, img)
 		}
 	}
@@ -57,9 +84,24 @@ func (im Images) List() ([]*state.Image, error) {
 	return images, nil
 }
 
-// ids lists the records' ids in order.
+// ids lists the ids of all images, each once, in order.
 func (im Images) ids() ([]string, error) {
-	entries, err := os.ReadDir(im.Roots.Images())
+	ids, err := recordIDs(im.Roots.Images())
+	if err != nil {
+		return nil, err
+	}
+	shared, err := im.sharedIDs()
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, shared...)
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// recordIDs lists the ids of a directory's records in order.
+func recordIDs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, nil
@@ -207,7 +249,6 @@ func (im Images) byID(ref, prefix string) (*state.Image, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	sort.Strings(ids)
 	i := sort.SearchStrings(ids, prefix)
 	if i == len(ids) || !strings.HasPrefix(ids[i], prefix) {
 		return nil, "", Unknown(ref)

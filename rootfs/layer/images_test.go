@@ -15,7 +15,7 @@ import (
 // records writes image records and the index of their names.
 func records(t *testing.T, images ...state.Image) Images {
 	t.Helper()
-	im := Images{dirs.Roots{Data: t.TempDir()}}
+	im := Images{Roots: dirs.Roots{Data: t.TempDir()}}
 	if err := os.MkdirAll(im.Roots.ImageNames(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestListSkipsWhatCannotBeRead(t *testing.T) {
 	if _, err := im.Load(id("5")); !errors.Is(err, state.ErrVersion) {
 		t.Errorf("a newer record: got %v", err)
 	}
-	none := Images{dirs.Roots{Data: t.TempDir()}}
+	none := Images{Roots: dirs.Roots{Data: t.TempDir()}}
 	if images, err := none.List(); err != nil || len(images) != 0 {
 		t.Errorf("without a store: got %v, %v", images, err)
 	}

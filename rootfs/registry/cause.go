@@ -55,14 +55,25 @@ func Cause(err error) (kind, text string) {
 func unpacking(text string) string {
 	end, said, ok := strings.Cut(text, "; output: ")
 	if !ok {
-		return text
+		return damage(text)
 	}
 	said, _, _ = strings.Cut(said, ") exhausting input failed")
 	said = strings.TrimSuffix(strings.TrimSpace(said), ")")
-	if strings.HasPrefix(end, "exit status") && said != "" {
-		return "cannot unpack a layer: " + said
+	if !strings.HasPrefix(end, "exit status") || said == "" {
+		said = end
 	}
-	return "cannot unpack a layer: " + end
+	if d := damage(said); d != said {
+		return d
+	}
+	return "cannot unpack a layer: " + said
+}
+
+// damage says in plain words what is wrong with an archive, or text again.
+func damage(text string) string {
+	if strings.Contains(text, "archive/tar: invalid tar header") {
+		return "the archive is damaged"
+	}
+	return text
 }
 
 // answer is for what a registry said.

@@ -14,7 +14,8 @@ import (
 )
 
 // Tag gives an image more names; a short one becomes localhost's. A name that
-// another image has moves.
+// another image has moves. An image that only a shared store has is the own
+// store's, too, from then on, under all of its names.
 func (s *Store) Tag(ctx context.Context, ref string, names []string) (*state.Image, error) {
 	full := make([]string, len(names))
 	for i, name := range names {
@@ -38,6 +39,9 @@ func (s *Store) Tag(ctx context.Context, ref string, names []string) (*state.Ima
 // looked for as Lookup does, and must be the image's.
 func (s *Store) Untag(ctx context.Context, ref string, names []string) (*state.Image, error) {
 	return s.change(ctx, ref, func(img *state.Image) error {
+		if img.ReadOnly {
+			return readOnly(ref, "changed")
+		}
 		if len(names) == 0 {
 			return s.s.SetNames(img.ID, nil)
 		}
@@ -55,7 +59,7 @@ func (s *Store) Untag(ctx context.Context, ref string, names []string) (*state.I
 
 // nameOf gives the full name of the image that a user means.
 func (s *Store) nameOf(img *state.Image, name string) (string, error) {
-	found, full, err := s.images.Lookup(name)
+	found, full, err := s.all.Lookup(name)
 	if err == nil && found.ID == img.ID {
 		own, err := s.stored(img.ID)
 		if err == nil && slices.Contains(own.Names, full) { // a name by digest among them
@@ -75,12 +79,9 @@ func (s *Store) change(ctx context.Context, ref string, do func(*state.Image) er
 		return nil, err
 	}
 	defer l.Release()
-	img, _, err := s.images.Lookup(ref)
+	img, _, err := s.all.Lookup(ref)
 	if err != nil {
 		return nil, err
-	}
-	if img.ReadOnly {
-		return nil, fmt.Errorf("image %s belongs to a shared store and cannot be changed", img.ID[:12])
 	}
 	if err := do(img); err != nil {
 		return nil, err

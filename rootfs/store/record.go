@@ -155,7 +155,7 @@ func (s *Store) layers(img *storage.Image, rec *state.Image) error {
 	if len(chain) == 0 {
 		return nil
 	}
-	dirs, err := s.layerDirs(chain)
+	dirs, err := s.layerDirs(img, chain)
 	if err != nil {
 		return fmt.Errorf("image %s: %w", img.ID, err)
 	}
@@ -170,10 +170,13 @@ func (s *Store) layers(img *storage.Image, rec *state.Image) error {
 
 // layerDirs gives the directories of a chain, the lowest first. The vfs driver
 // has the whole tree in each, so there the top one is all.
-func (s *Store) layerDirs(chain []*storage.Layer) ([]string, error) {
+func (s *Store) layerDirs(img *storage.Image, chain []*storage.Layer) ([]string, error) {
 	driver, err := s.s.GraphDriver()
 	if err != nil {
 		return nil, err
+	}
+	if img.ReadOnly {
+		return s.sharedDirs(chain, driver.String())
 	}
 	if driver.String() == "vfs" {
 		dir, err := s.vfsDir(chain[0].ID)

@@ -46,9 +46,12 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) ([]imag
 		return nil, err
 	}
 	defer unlock()
-	rec, full, err := s.images.Lookup(ref)
+	rec, full, err := s.all.Lookup(ref)
 	if err != nil {
 		return nil, err
+	}
+	if rec.ReadOnly {
+		return nil, readOnly(ref, "removed")
 	}
 	img, err := s.stored(rec.ID)
 	if err != nil {
@@ -88,7 +91,7 @@ func (s *Store) RemoveAll(ctx context.Context, dangling bool) ([]imagecall.Remov
 	sort.SliceStable(images, func(i, j int) bool { return len(images[i].DiffIDs) > len(images[j].DiffIDs) })
 	for _, rec := range images {
 		img, err := s.stored(rec.ID)
-		if errors.Is(err, storage.ErrImageUnknown) || rec.ReadOnly || dangling && err == nil && len(img.Names) > 0 {
+		if errors.Is(err, storage.ErrImageUnknown) || dangling && err == nil && len(img.Names) > 0 {
 			continue
 		}
 		var removed []imagecall.Removed
@@ -104,6 +107,11 @@ func (s *Store) RemoveAll(ctx context.Context, dangling bool) ([]imagecall.Remov
 		errs = append(errs, err)
 	}
 	return done, errs
+}
+
+// readOnly is the error for an image of a shared store.
+func readOnly(ref, what string) error {
+	return fmt.Errorf("image %q is in a shared, read-only image store and cannot be %s", ref, what)
 }
 
 // lockRemoval takes the locks under which images go away: nobody makes a
@@ -124,9 +132,6 @@ func (s *Store) lockRemoval() (unlock func(), err error) {
 // removeTree removes an image, and then its parent if that has no name and no
 // other child, and so on.
 func (s *Store) removeTree(ctx context.Context, rec *state.Image, img *storage.Image, o RemoveOptions) ([]imagecall.Removed, error) {
-	if rec.ReadOnly {
-		return nil, fmt.Errorf("image %s belongs to a shared store and cannot be removed", rec.ID[:12])
-	}
 	if err := s.unused(rec.ID); err != nil {
 		return nil, err
 	}
@@ -146,7 +151,7 @@ func (s *Store) removeTree(ctx context.Context, rec *state.Image, img *storage.I
 	if !hasChildren {
 		done = append(done, imagecall.Removed{Deleted: rec.ID})
 	}
-	if o.NoPrune || parent == nil || len(parent.Names) > 0 || parent.ReadOnly {
+	if o.NoPrune || parent == nil || len(parent.Names) > 0 {
 		return done, nil
 	}
 	stored, err := s.stored(parent.ID)
@@ -173,7 +178,9 @@ func (s *Store) remove(ctx context.Context, id string) error {
 		}
 	}
 	_, err = s.s.DeleteImage(id, true)
-	if err != nil && !errors.Is(err, storage.ErrImageUnknown) {
+	// A layer that only a shared store has is not known to the own one. It is
+	// met after the image and the own layers above it are gone.
+	if err != nil && !errors.Is(err, storage.ErrImageUnknown) && !errors.Is(err, storage.ErrLayerUnknown) {
 		// It is still there: so is its record, again.
 		return errors.Join(fmt.Errorf("cannot remove image %s: %w", id, err), s.syncLocked(ctx))
 	}

@@ -33,14 +33,17 @@ type Options struct {
 	Driver string
 	// DriverOptions are the driver's, as name=value. Option --storage-opt.
 	DriverOptions []string
+	// ImageStores are shared image stores, which are only read.
+	ImageStores []string
 }
 
 // Store is an open store. All methods may be called by one goroutine at a time.
 type Store struct {
-	roots  dirs.Roots
-	images layer.Images
-	s      storage.Store
-	spool  *spool
+	roots dirs.Roots
+	// images are the own records, all those of the shared stores, too.
+	images, all layer.Images
+	s           storage.Store
+	spool       *spool
 	// refused are the images that Sync has turned away, and why.
 	refused map[string]error
 }
@@ -60,6 +63,14 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	images := layer.Images{Roots: o.Roots}
+	all := images
+	if len(o.ImageStores) > 0 {
+		all.Shared = &layer.Shared{Stores: o.ImageStores}
+		if _, err := all.Shared.Stamp(); err != nil {
+			return nil, err
+		}
+	}
 	for _, dir := range []string{o.Roots.Data, o.Roots.Images(), o.Roots.ImageNames(), o.Roots.ImagePulls(), o.Roots.Spool(), o.Roots.StorageRun()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("cannot make the image store: %w", err)
@@ -73,7 +84,7 @@ func Open(o Options) (*Store, error) {
 		RunRoot:            o.Roots.StorageRun(),
 		GraphRoot:          o.Roots.Storage(),
 		GraphDriverName:    driver,
-		GraphDriverOptions: driverOptions(driver, o.DriverOptions),
+		GraphDriverOptions: driverOptions(driver, o),
 	})
 	if err != nil {
 		sp.remove()
@@ -84,7 +95,7 @@ func Open(o Options) (*Store, error) {
 		sp.remove()
 		return nil, fmt.Errorf("cannot open the image store: %w", err)
 	}
-	return &Store{roots: o.Roots, images: layer.Images{Roots: o.Roots}, s: s, spool: sp}, nil
+	return &Store{roots: o.Roots, images: images, all: all, s: s, spool: sp}, nil
 }
 
 func driverName(given string) (string, error) {
@@ -115,21 +126,29 @@ func sameDriver(r dirs.Roots, driver string, asked bool) (string, error) {
 // driverOptions adds what the user asked for to what skiff needs: the driver's
 // directory must not become a mount on the host, and what the index says is
 // stored must have reached the disk.
-func driverOptions(driver string, given []string) []string {
+func driverOptions(driver string, o Options) []string {
 	options := []string{}
 	if driver == "overlay" {
 		options = append(options, "overlay.skip_mount_home=true", "overlay.sync=filesystem")
 	}
+	for _, dir := range o.ImageStores {
+		options = append(options, driver+".imagestore="+dir)
+	}
 	if os.Getenv("CONTAINERS_STORAGE_CONF") != "" {
 		if defaults, err := storagetypes.DefaultStoreOptions(); err == nil {
 			for _, o := range defaults.GraphDriverOptions {
-				if strings.Contains(o, "imagestore=") || strings.Contains(o, "ignore_chown_errors=") {
+				if strings.Contains(o, "ignore_chown_errors=") {
 					options = append(options, o)
 				}
 			}
 		}
 	}
-	return append(options, given...)
+	for _, o := range o.DriverOptions {
+		if key, _, _ := strings.Cut(o, "="); key != "" && !strings.HasSuffix(key, "imagestore") {
+			options = append(options, o)
+		}
+	}
+	return options
 }
 
 // Close ends the use of the store and removes its temporary files.
@@ -138,8 +157,8 @@ func (s *Store) Close() {
 	s.spool.remove()
 }
 
-// Images reads the records.
-func (s *Store) Images() layer.Images { return s.images }
+// Images reads the records, those of the shared stores among them.
+func (s *Store) Images() layer.Images { return s.all }
 
 // Roots are the roots the store was opened with.
 func (s *Store) Roots() dirs.Roots { return s.roots }

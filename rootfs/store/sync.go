@@ -33,6 +33,10 @@ func (s *Store) Sync(ctx context.Context) error {
 // syncLocked is Sync for a caller that holds the records' lock. Only under this
 // lock is the list of the store's images not older than the records.
 func (s *Store) syncLocked(ctx context.Context) error {
+	stamp, err := s.sharedStamp()
+	if err != nil {
+		return err
+	}
 	images, err := s.s.Images()
 	if err != nil {
 		return fmt.Errorf("cannot list the images of the store: %w", err)
@@ -47,8 +51,8 @@ func (s *Store) syncLocked(ctx context.Context) error {
 	keep := map[string]bool{}
 	for i := range images {
 		img := &images[i]
-		if keep[img.ID] {
-			continue // a shared store has it, too
+		if img.ReadOnly {
+			continue // a shared store's, see syncShared
 		}
 		old, _ := s.images.Load(img.ID)
 		rec := old
@@ -82,7 +86,8 @@ func (s *Store) syncLocked(ctx context.Context) error {
 		func() error { return s.write(gained, jsonfile.Durable) },
 		func() error { return s.index(owners) },
 		func() error { return s.write(changed, jsonfile.Volatile) },
-		func() error { return s.dropRecords(keep) },
+		func() error { return dropRecords(s.roots.Images(), keep) },
+		func() error { return s.syncShared(ctx, images, stamp) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -121,14 +126,7 @@ func (s *Store) Added(ctx context.Context, id string) (*state.Image, error) {
 
 // current reports whether a record says what the store says.
 func (s *Store) current(rec *state.Image, img *storage.Image) bool {
-	if rec == nil || rec.Version != state.ImageVersion || rec.ReadOnly != img.ReadOnly {
-		return false
-	}
-	names, digests := splitNames(img)
-	if !slices.Equal(rec.NamesHistory, pastNames(img)) {
-		return false
-	}
-	if !slices.Equal(rec.Names, names) || !slices.Equal(rec.RepoDigests, digests) || rec.Digest != img.Digest.String() {
+	if !agrees(rec, img) {
 		return false
 	}
 	if len(rec.Layers) == 0 {
@@ -138,11 +136,21 @@ func (s *Store) current(rec *state.Image, img *storage.Image) bool {
 	if _, err := os.Lstat(top); err != nil || !strings.Contains(top, "/"+img.TopLayer) {
 		return false
 	}
-	if img.ReadOnly || strings.HasPrefix(top, s.roots.Storage()+"/") {
+	if strings.HasPrefix(top, s.roots.Storage()+"/") {
 		return true
 	}
 	l, err := s.s.Layer(img.TopLayer)
 	return err == nil && l.ReadOnly
+}
+
+// agrees reports whether a record has the names and digests that the store has.
+func agrees(rec *state.Image, img *storage.Image) bool {
+	if rec == nil || rec.Version != state.ImageVersion || rec.ReadOnly != img.ReadOnly {
+		return false
+	}
+	names, digests := splitNames(img)
+	return slices.Equal(rec.NamesHistory, pastNames(img)) && slices.Equal(rec.Names, names) &&
+		slices.Equal(rec.RepoDigests, digests) && rec.Digest == img.Digest.String()
 }
 
 func gainsName(old, rec *state.Image) bool {
@@ -215,8 +223,8 @@ func writeIndex(path, id string) error {
 
 // dropRecords removes the records of images that the store no longer has, and
 // what a killed writer left.
-func (s *Store) dropRecords(keep map[string]bool) error {
-	entries, err := os.ReadDir(s.roots.Images())
+func dropRecords(dir string, keep map[string]bool) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("cannot read the image records: %w", err)
 	}
@@ -225,7 +233,7 @@ func (s *Store) dropRecords(keep map[string]bool) error {
 		if !ok || !state.IsID(id) || (rest == "" && keep[id]) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(s.roots.Images(), e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

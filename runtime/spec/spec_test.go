@@ -295,9 +295,9 @@ func TestResolveUser(t *testing.T) {
 		{"ana:root", nil, User{1000, 0, nil, "/home/ana"}, ""},
 		{"7:8", nil, User{7, 8, nil, "/"}, ""},
 		{"7", []string{"staff", "99"}, User{7, 0, []uint32{99, 1001}, "/"}, ""},
-		{"nobody", nil, User{}, `cannot run as user "nobody"`},
-		{"ana:nogroup", nil, User{}, `cannot run as user "ana:nogroup"`},
-		{"ana", []string{"nogroup"}, User{}, `cannot add the groups ["nogroup"]`},
+		{"nobody", nil, User{}, `cannot run as user "nobody": no matching entries in passwd file`},
+		{"ana:nogroup", nil, User{}, `cannot run as user "ana:nogroup": no matching entries in group file`},
+		{"ana", []string{"nogroup"}, User{}, `cannot add the groups ["nogroup"]: no matching entries in group file`},
 		{"4294967296", nil, User{}, `cannot run as user "4294967296"`},
 		{"-1", nil, User{}, `cannot run as user "-1"`},
 	} {

@@ -17,9 +17,6 @@ type User struct {
 	Home   string   `json:"home,omitempty"`
 }
 
-// ErrNoUser means that a user or group is not in the container's files.
-var ErrNoUser = errors.New("no such user or group")
-
 // ResolveUser finds out who who ("user[:group]", names or numbers, empty for
 // root) and the further groups are, in the container's own passwd(5) and
 // group(5). A nil reader stands for a missing file. group is read up to twice.
@@ -33,7 +30,7 @@ func ResolveUser(passwd, group io.ReadSeeker, who string, extra []string) (User,
 	}
 	e, err := user.GetExecUser(who, &user.ExecUser{Home: "/"}, pr, gr)
 	if err != nil {
-		return User{}, fmt.Errorf("cannot run as user %q: %w", who, kind(err))
+		return User{}, fmt.Errorf("cannot run as user %q: %w", who, why(err))
 	}
 	if group != nil {
 		if _, err := group.Seek(0, io.SeekStart); err != nil {
@@ -47,7 +44,7 @@ func ResolveUser(passwd, group io.ReadSeeker, who string, extra []string) (User,
 	if len(extra) > 0 {
 		more, err := user.GetAdditionalGroups(extra, gr)
 		if err != nil {
-			return User{}, fmt.Errorf("cannot add the groups %q: %w", extra, kind(err))
+			return User{}, fmt.Errorf("cannot add the groups %q: %w", extra, why(err))
 		}
 		for _, g := range more {
 			out.Groups = append(out.Groups, uint32(g))
@@ -75,11 +72,12 @@ func (u User) Mapped(uids, gids uint32) (User, error) {
 	return u, nil
 }
 
-// kind marks the errors that mean a missing entry; the others (a broken file, a
-// number out of range) are told as they are.
-func kind(err error) error {
-	if errors.Is(err, user.ErrRange) {
-		return err
+// why leaves out what the message says already: whom was looked for.
+func why(err error) error {
+	for _, missing := range []error{user.ErrNoPasswdEntries, user.ErrNoGroupEntries} {
+		if errors.Is(err, missing) {
+			return missing
+		}
 	}
-	return fmt.Errorf("%w: %v", ErrNoUser, err)
+	return err
 }

@@ -73,6 +73,10 @@ func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
 // Spool holds one directory per running image tool, for blobs on their way.
 func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
 
+// SharedImages holds the records of the images of one list of shared stores,
+// which key stands for. They are derived, so they live below the run root.
+func (r Roots) SharedImages(key string) string { return filepath.Join(r.Run, "images", key) }
+
 // Volumes holds one directory per volume.
 func (r Roots) Volumes() string {
 	if r.VolumePath != "" {
