@@ -45,14 +45,16 @@ const nameTries = 20
 
 // Create makes a container without starting it.
 func (e *Engine) Create(ctx context.Context, req CreateRequest) (string, error) {
-	cfg, err := e.create(ctx, req)
+	cfg, err := e.create(ctx, req, nil)
 	if err != nil {
 		return "", err
 	}
 	return cfg.ID, nil
 }
 
-func (e *Engine) create(ctx context.Context, req CreateRequest) (_ *state.Config, err error) {
+// create makes the record. ahead, if set, is called with the id and the likely
+// name as soon as the image is there.
+func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, name string)) (_ *state.Config, err error) {
 	cidfile, err := openCIDFile(req.CIDFile)
 	if err != nil {
 		return nil, err
@@ -66,6 +68,15 @@ func (e *Engine) create(ctx context.Context, req CreateRequest) (_ *state.Config
 	img, full, err := e.imageFor(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	asked := *req.Config
+	generated := asked.Name == ""
+	if asked.ID = resolve.ID(); generated {
+		asked.Name = resolve.Name()
+	}
+	req.Config = &asked
+	if ahead != nil {
+		ahead(asked.ID, asked.Name)
 	}
 	cfg, err := e.resolve(req, img, full)
 	if err != nil {
@@ -82,7 +93,7 @@ func (e *Engine) create(ctx context.Context, req CreateRequest) (_ *state.Config
 	if err := e.sources(cfg, &undo); err != nil {
 		return nil, err
 	}
-	if err := e.store(cfg, img, req.Config.Name == ""); err != nil {
+	if err := e.store(cfg, img, generated); err != nil {
 		return nil, err
 	}
 	if cidfile != nil {

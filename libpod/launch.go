@@ -30,6 +30,8 @@ type launchOptions struct {
 	size   wire.Size
 	// stdio, when set, are handed to the container as they are.
 	stdio *[3]*os.File
+	// ahead is a monitor that was started before, nil without one.
+	ahead *monitorclient.Prepared
 }
 
 // launch starts a container: it holds the container's lock until the monitor
@@ -112,25 +114,21 @@ func (e *Engine) desire(cfg *state.Config, what string) error {
 }
 
 func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launchOptions) (*monitorclient.Session, error) {
-	path, err := program.Path(e.Roots, program.Monitor)
-	if err != nil {
-		return nil, err
-	}
-	l, err := e.launchMessage(cfg, opt)
-	if err != nil {
-		return nil, err
-	}
 	start := monitorclient.StartOptions{}
 	if opt.stdio != nil {
 		start.Stdin, start.Stdout, start.Stderr = opt.stdio[0], opt.stdio[1], opt.stdio[2]
 	}
-	if e.Rootless() {
-		start.Spawn = e.spawn
-	}
 	if opt.attach == nil && opt.stdio == nil && scope.InSession() {
 		start.Spawned = func(pid int) { leaveSession(ctx, cfg, pid) }
 	}
-	session, err := monitorclient.Start(ctx, path, l, start)
+	m := opt.ahead
+	if m == nil || opt.stdio != nil {
+		var err error
+		if m, err = e.newMonitor(cfg.ID, cfg.Name, start); err != nil {
+			return nil, err
+		}
+	}
+	session, err := m.Launch(ctx, e.launchMessage(cfg, opt))
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +136,32 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 		e.warn(line)
 	}
 	return session, nil
+}
+
+func (e *Engine) newMonitor(id, name string, o monitorclient.StartOptions) (*monitorclient.Prepared, error) {
+	path, err := program.Path(e.Roots, program.Monitor)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := e.command()
+	if err != nil {
+		return nil, err
+	}
+	if e.Rootless() {
+		o.Spawn = e.spawn
+	}
+	return monitorclient.Prepare(path, name, wire.Prepare{ID: id, Engine: engine}, o)
+}
+
+// prepareMonitor starts the monitor of a container whose record is not made yet,
+// so that the processes start while the record is. It is nil if that fails:
+// launch says then why.
+func (e *Engine) prepareMonitor(id, name string) *monitorclient.Prepared {
+	m, err := e.newMonitor(id, name, monitorclient.StartOptions{})
+	if err != nil {
+		return nil
+	}
+	return m
 }
 
 // leaveSession takes the monitor of a container in the background out of the
@@ -167,11 +191,7 @@ func (e *Engine) warn(line string) {
 	}
 }
 
-func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launch, error) {
-	engine, err := e.command()
-	if err != nil {
-		return wire.Launch{}, err
-	}
+func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch {
 	c := e.Roots.Container(cfg.ID)
 	l := wire.Launch{
 		Version:     wire.Version,
@@ -181,7 +201,6 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launc
 		RunDir:      c.Run,
 		NameFile:    e.Roots.Name(cfg.Name),
 		CIDFile:     cfg.CIDFile,
-		Engine:      engine,
 		BootID:      e.Store.BootID,
 		Terminal:    cfg.Process.Terminal,
 		OpenStdin:   cfg.Process.OpenStdin,
@@ -204,5 +223,5 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) (wire.Launc
 			}
 		}
 	}
-	return l, nil
+	return l
 }

@@ -1,12 +1,14 @@
 package libpod
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/sandbox"
+	"skiff/runtime/scope"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -72,13 +74,18 @@ type RunOptions struct {
 // A container whose start fails is removed: run leaves either a container that
 // has run, or nothing.
 func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id string, exit int, err error) {
-	cfg, err := e.create(ctx, req)
+	var lo launchOptions
+	defer func() { lo.ahead.Cancel() }()
+	cfg, err := e.create(ctx, req, func(id, name string) {
+		if !e.leavesStreams(req.Config) && !(opt.Detach && scope.InSession()) {
+			lo.ahead = e.prepareMonitor(id, name)
+		}
+	})
 	if err != nil {
 		return "", 125, err
 	}
-	var lo launchOptions
 	if !opt.Detach {
-		lo = attached(opt.Attach)
+		lo.attach, lo.size = streams(opt.Attach), opt.Attach.Size
 		lo.stdio = direct(cfg, opt.Attach)
 	}
 	session, err := e.launch(ctx, cfg.ID, lo)
@@ -121,6 +128,16 @@ func direct(cfg *state.Config, o AttachOptions) *[3]*os.File {
 		return nil
 	}
 	return files(o)
+}
+
+// leavesStreams says whether the container may get the user's own descriptors,
+// which its monitor has to be started with.
+func (e *Engine) leavesStreams(cfg *state.Config) bool {
+	switch cmp.Or(cfg.Log.Driver, e.Settings.Containers.LogDriver) {
+	case state.LogNone, state.LogPassthrough:
+		return true
+	}
+	return false
 }
 
 // monitor is what the verbs ask of a running monitor.

@@ -14,22 +14,17 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"skiff/libpod"
 	"skiff/libpod/settings"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
 )
 
-// monitorFD is the unix stream socket to the monitor, consoleFD the socket on
-// which libcontainer sends the terminal.
+// monitorFD is the unix stream socket to the monitor, consoleFD, in an exec
+// stage, the socket on which libcontainer sends the terminal.
 const (
 	monitorFD = 3
 	consoleFD = 4
-	// claimFD keeps the container from being started or removed by others until
-	// the start stage has ended, should the monitor be killed.
-	claimFD = 5
 )
 
 // Main runs one internal command: options as JSON, name, container id. It
@@ -54,7 +49,6 @@ func Main(args []string) int {
 	ctx, id := context.Background(), args[2]
 	switch args[1] {
 	case libpod.InternalStart:
-		unix.CloseOnExec(claimFD)
 		return toMonitor(start(ctx, engine, id))
 	case libpod.InternalExec:
 		return toMonitor(execute(ctx, engine, id))
@@ -78,7 +72,7 @@ func report(err error) int {
 
 // toMonitor reports a stage's failure where it belongs: on the socket.
 func toMonitor(err error) int {
-	if err == nil {
+	if err == nil || errors.Is(err, errNotBegun) {
 		return 0
 	}
 	f := wire.Failure{Message: err.Error(), Code: 125}

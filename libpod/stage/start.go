@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -26,6 +27,9 @@ type starter struct {
 	dirs   dirs.Container
 	facts  hostfacts.Facts
 	root   *safepath.Root
+	// console is the socket on which libcontainer sends the terminal, nil without
+	// one. The claim on the container stays open until this process ends.
+	console *os.File
 	// held are descriptors that paths in the spec refer to.
 	held []*os.File
 	// warnings are lines for the user, who is told them when the start succeeds.
@@ -38,11 +42,13 @@ type starter struct {
 // start makes the container, reports it to the monitor, and lets the user's
 // program begin when the monitor says so. On error everything is undone.
 func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
-	cfg, err := e.Store.Load(id)
-	if err != nil {
+	s := &starter{engine: e, dirs: e.Roots.Container(id), facts: hostfacts.New().Facts()}
+	if err := s.awaitBegin(); err != nil {
 		return err
 	}
-	s := &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(id), facts: hostfacts.New().Facts()}
+	if s.cfg, err = e.Store.Load(id); err != nil {
+		return err
+	}
 	defer s.undo.UnlessDone(&err)
 
 	net, err := s.newNetwork()
@@ -72,6 +78,28 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 		return err
 	}
 	return box.Start()
+}
+
+// errNotBegun means that the container is not to be started after all.
+var errNotBegun = errors.New("the monitor has nothing to start")
+
+// awaitBegin waits until the container's record is written and takes the
+// container's streams. Until then nothing is done that would have to be undone.
+func (s *starter) awaitBegin() error {
+	kind, _, fds, err := wire.ReceiveFDs(monitorFD)
+	if err != nil || kind != wire.KindBegin || len(fds) < 4 {
+		return errNotBegun
+	}
+	for i, fd := range fds[:3] {
+		if err := unix.Dup3(fd, i, 0); err != nil {
+			return fmt.Errorf("cannot take the container's streams: %w", err)
+		}
+		unix.Close(fd)
+	}
+	if len(fds) > 4 {
+		s.console = os.NewFile(uintptr(fds[4]), "console")
+	}
+	return nil
 }
 
 // mountRoot mounts the container's root file system where only this process
@@ -124,7 +152,7 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	}
 	if s.cfg.Process.Terminal {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
-		o.ConsoleSocket = os.NewFile(consoleFD, "console")
+		o.ConsoleSocket = s.console
 	}
 	held, err := s.engine.HoldCgroups()
 	if err != nil {

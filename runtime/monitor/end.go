@@ -134,6 +134,24 @@ func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
 	}
 }
 
+// endStages orders the stages to undo what they did and waits for them. clean
+// says that they did.
+func (m *monitor) endStages() (clean bool) {
+	clean = true
+	for pid, st := range m.stages {
+		st.hangUp()
+		var ws unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		clean = clean && ws == 0
+		delete(m.stages, pid)
+	}
+	return clean
+}
+
 func (m *monitor) undoStart(st *stage) {
 	td := state.Teardown{Engine: true}
 	if st != nil && st.report != nil {
@@ -146,17 +164,8 @@ func (m *monitor) undoStart(st *stage) {
 
 // abandon undoes a launch that failed before the loop ran.
 func (m *monitor) abandon(why error) {
-	for _, st := range m.stages {
-		st.hangUp() // the order to undo
-		var ws unix.WaitStatus
-		for {
-			if _, err := unix.Wait4(st.pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-		if ws != 0 {
-			m.engineTeardown()
-		}
+	if !m.endStages() {
+		m.engineTeardown()
 	}
 	m.closeLog()
 	m.recordFailure(wire.Failure{Message: why.Error(), Code: 125})

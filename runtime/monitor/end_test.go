@@ -43,6 +43,10 @@ func (b *box) dialGone() <-chan state.Status {
 	ch := make(chan state.Status, 1)
 	go func() {
 		st, err := within(b.t, func() (state.Status, error) { return c.WaitGone(context.Background()) })
+		if errors.Is(err, state.ErrNotFound) { // it ended before it had read what it was asked
+			eventually(b.t, "the end", func() bool { return !b.status().Phase.Active() })
+			st, err = b.status().Status, nil
+		}
 		if err != nil {
 			b.t.Errorf("wait: %v", err)
 		}
@@ -133,10 +137,13 @@ func TestAutoRemoveLeavesNothing(t *testing.T) {
 	if st, _, _ := b.run(b.start()); st.ExitCode != 9 {
 		t.Errorf("exit code %d", st.ExitCode)
 	}
-	for _, p := range []string{b.c.Data, b.c.Run, volume, cid, b.launch.NameFile} {
+	for _, p := range []string{b.c.Config(), cid, b.launch.NameFile, filepath.Join(volume, "volume.json")} {
 		if _, err := os.Lstat(p); err == nil {
-			t.Errorf("%s is left", p)
+			t.Errorf("%s is there when the end is told", p)
 		}
+	}
+	for _, p := range []string{b.c.Data, b.c.Run, volume} {
+		eventually(t, p+" goes", func() bool { _, err := os.Lstat(p); return err != nil })
 	}
 	if _, err := os.Lstat(keep); err != nil {
 		t.Errorf("a file outside was removed: %v", err)

@@ -30,10 +30,7 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 	}
 	s := newSession(m)
 	s.terminal, s.size, s.once = e.Terminal, e.Size, true
-	o := stageOptions{verb: "exec-stage", terminal: e.Terminal, openStdin: e.OpenStdin}
-	if e.Detach && !e.Terminal {
-		o.std = []int{m.null, m.null, m.null}
-	}
+	o := stageOptions{verb: "exec-stage", terminal: e.Terminal, openStdin: e.OpenStdin, silent: e.Detach}
 	st, err := m.spawnStage(s, o)
 	if err != nil {
 		c.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})

@@ -80,6 +80,19 @@ func appendLine(path, line string) error {
 
 // start plays the start stage: the program waits for the gate to open.
 func (f *fake) start(dir string) error {
+	k, _, given, err := wire.ReceiveFDs(3)
+	if err != nil || k != wire.KindBegin {
+		return nil // not to be started after all
+	}
+	for i, fd := range given[:3] {
+		if err := unix.Dup3(fd, i, 0); err != nil {
+			return err
+		}
+	}
+	console := -1
+	if len(given) > 4 {
+		console = given[4]
+	}
 	if err := appendLine(filepath.Join(dir, "starts"), "start"); err != nil {
 		return err
 	}
@@ -93,7 +106,7 @@ func (f *fake) start(dir string) error {
 	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
 		return err
 	}
-	pid, err := f.spawn("read x <&9; exec 9<&-; "+f.Script, gate[0])
+	pid, err := f.spawn("read x <&9; exec 9<&-; "+f.Script, gate[0], console)
 	if err != nil {
 		return err
 	}
@@ -114,7 +127,7 @@ func (f *fake) start(dir string) error {
 		unix.Kill(pid, unix.SIGKILL)
 		os.Exit(9)
 	}
-	k, _, _, err := wire.ReceiveFDs(3)
+	k, _, _, err = wire.ReceiveFDs(3)
 	if err != nil || k != wire.KindGo {
 		unix.Kill(pid, unix.SIGKILL)
 		return wire.SendFDs(3, wire.KindFailed, wire.Failure{Message: "told to undo", Code: 125}, nil)
@@ -129,16 +142,16 @@ func (f *fake) start(dir string) error {
 
 // spawn starts sh with the streams that the monitor gave, and gate as
 // descriptor 9.
-func (f *fake) spawn(script string, gate int) (int, error) {
+func (f *fake) spawn(script string, gate, console int) (int, error) {
 	std := []uintptr{0, 1, 2}
 	sys := &syscall.SysProcAttr{Setsid: true}
 	var st unix.Stat_t
-	if unix.Fstat(4, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+	if unix.Fstat(console, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK {
 		master, slave, err := pty.Open()
 		if err != nil {
 			return 0, err
 		}
-		if err := unix.Sendmsg(4, []byte("pty"), unix.UnixRights(int(master.Fd())), nil, 0); err != nil {
+		if err := unix.Sendmsg(console, []byte("pty"), unix.UnixRights(int(master.Fd())), nil, 0); err != nil {
 			return 0, err
 		}
 		fd := slave.Fd()
@@ -170,7 +183,7 @@ func (f *fake) exec() error {
 	if strings.HasPrefix(script, "fail ") {
 		return wire.SendFDs(3, wire.KindFailed, wire.Failure{Message: script[5:], Code: 127}, nil)
 	}
-	pid, err := f.spawn(script, -1)
+	pid, err := f.spawn(script, -1, 4)
 	if err != nil {
 		return err
 	}

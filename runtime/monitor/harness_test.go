@@ -28,6 +28,7 @@ type box struct {
 	store   *state.Store
 	c       dirs.Container
 	launch  wire.Launch
+	engine  []string
 	program string
 }
 
@@ -56,18 +57,18 @@ func newBox(t testing.TB, f fake) *box {
 	if err := os.WriteFile(filepath.Join(fakes, "fake.json"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &box{t: t, store: store, c: c, program: self}
+	b := &box{t: t, store: store, c: c, program: self, engine: []string{self, fakeName, fakes}}
 	b.launch = wire.Launch{
 		ID: id, Name: "box", DataDir: c.Data, RunDir: c.Run, NameFile: store.Roots.Name("box"),
-		Engine: []string{self, fakeName, fakes}, BootID: store.BootID,
-		Log: state.LogConfig{Driver: state.LogJSONFile, Path: c.Log(), MaxSize: -1},
+		BootID: store.BootID,
+		Log:    state.LogConfig{Driver: state.LogJSONFile, Path: c.Log(), MaxSize: -1},
 	}
 	t.Cleanup(func() { b.waitNoMonitor() })
 	return b
 }
 
 // fakeDir is where the fake keeps its files.
-func (b *box) fakeDir() string { return b.launch.Engine[2] }
+func (b *box) fakeDir() string { return b.engine[2] }
 
 // lines counts the lines of one of the fake's files.
 func (b *box) lines(name string) int {
@@ -97,7 +98,11 @@ func (b *box) startWith(stdin, stdout, stderr *os.File) (*monitorclient.Session,
 	if os.Geteuid() != 0 {
 		o.Spawn = spawnInUserNamespace
 	}
-	return monitorclient.Start(ctx, b.program, b.launch, o)
+	m, err := monitorclient.Prepare(b.program, b.launch.Name, wire.Prepare{ID: b.launch.ID, Engine: b.engine}, o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Launch(ctx, b.launch)
 }
 
 // spawnInUserNamespace lets the tests run without root: the monitor needs to be

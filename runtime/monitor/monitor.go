@@ -44,6 +44,7 @@ const (
 
 type monitor struct {
 	loop  *loop
+	p     wire.Prepare
 	l     wire.Launch
 	c     dirs.Container
 	env   []string // for skiff's internal commands
@@ -60,7 +61,9 @@ type monitor struct {
 	doing  activity
 	main   *session
 	log    *logfile.Writer
-	stages map[int]*stage     // by process id
+	stages map[int]*stage // by process id
+	// early is a start stage that waits for its KindBegin.
+	early  *stage
 	execs  map[int]*execution // by process id
 	status state.Status
 	last   *state.Status // of the last run before the present one
@@ -114,17 +117,27 @@ func (m *monitor) exitStatus() int {
 func (m *monitor) prepare() error {
 	runtime.GOMAXPROCS(1) // also stops the runtime from using descriptors of its own
 	closeFrom(launchFD + 1)
-	if err := m.readLaunch(); err != nil {
+	if err := m.readPrepare(); err != nil {
 		return err
 	}
-	if err := m.detach(); err != nil {
+	if err := m.settle(); err != nil {
 		return err
 	}
-	if err := m.claim(); err != nil {
+	var err error
+	if m.early, err = m.spawnEarly(); err != nil {
 		return err
 	}
-	err := m.begin()
+	if err = m.readLaunch(); err == nil {
+		err = m.detach()
+	}
+	if err == nil {
+		err = m.claim()
+	}
 	if err != nil {
+		m.endStages()
+		return err
+	}
+	if err = m.begin(); err != nil {
 		m.abandon(err)
 	}
 	return err
@@ -165,7 +178,35 @@ func (m *monitor) begin() (err error) {
 	return err
 }
 
+func (m *monitor) readPrepare() error {
+	if err := read(wire.KindPrepare, &m.p); err != nil {
+		return err
+	}
+	if m.p.Version > wire.Version {
+		return fmt.Errorf("cannot launch: version %d is newer than this monitor's", m.p.Version)
+	}
+	if len(m.p.Engine) == 0 || !state.IsID(m.p.ID) {
+		return errors.New("cannot launch: the message is not complete")
+	}
+	m.env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return kv == SchedulerEnv })
+	return nil
+}
+
 func (m *monitor) readLaunch() error {
+	if err := read(wire.KindLaunch, &m.l); err != nil {
+		return err
+	}
+	if m.l.ID != m.p.ID || m.l.DataDir == "" || m.l.RunDir == "" {
+		return errors.New("cannot launch: the message is not complete")
+	}
+	m.restart.policy = m.l.Restart
+	m.c = dirs.Container{ID: m.l.ID, Data: m.l.DataDir, Run: m.l.RunDir}
+	return nil
+}
+
+// read takes the next message of the launching connection, which has to be of
+// the kind.
+func read(want wire.Kind, v any) error {
 	k, payload, fds, err := wire.ReceiveFDs(launchFD)
 	for _, fd := range fds {
 		unix.Close(fd)
@@ -173,21 +214,12 @@ func (m *monitor) readLaunch() error {
 	if err != nil {
 		return fmt.Errorf("cannot read what to launch: %w", err)
 	}
-	if k != wire.KindLaunch {
-		return errors.New("cannot launch: the first message is not a launch")
+	if k != want {
+		return fmt.Errorf("cannot launch: a message of kind %q came instead of %q", byte(k), byte(want))
 	}
-	if err := json.Unmarshal(payload, &m.l); err != nil {
+	if err := json.Unmarshal(payload, v); err != nil {
 		return fmt.Errorf("cannot read what to launch: %w", err)
 	}
-	if m.l.Version > wire.Version {
-		return fmt.Errorf("cannot launch: version %d is newer than this monitor's", m.l.Version)
-	}
-	if len(m.l.Engine) == 0 || !state.IsID(m.l.ID) || m.l.DataDir == "" || m.l.RunDir == "" {
-		return errors.New("cannot launch: the message is not complete")
-	}
-	m.restart.policy = m.l.Restart
-	m.c = dirs.Container{ID: m.l.ID, Data: m.l.DataDir, Run: m.l.RunDir}
-	m.env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return kv == SchedulerEnv })
 	return nil
 }
 

@@ -38,8 +38,9 @@ func closeFrom(first int) {
 	}
 }
 
-// detach leaves the caller's session, directory and streams.
-func (m *monitor) detach() (err error) {
+// settle leaves the caller's session and directory and becomes the parent of
+// whatever is left alone below.
+func (m *monitor) settle() (err error) {
 	unix.CloseOnExec(launchFD)
 	unix.Setsid() // fails where the caller did it already
 	unix.Umask(0o022)
@@ -52,6 +53,11 @@ func (m *monitor) detach() (err error) {
 	if m.null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("cannot open /dev/null: %w", err)
 	}
+	return nil
+}
+
+// detach leaves the caller's streams.
+func (m *monitor) detach() error {
 	for fd := range 3 {
 		if m.l.Direct {
 			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, launchFD+1)

@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -30,71 +31,113 @@ type stage struct {
 	ended    func(unix.WaitStatus)
 }
 
-// stageOptions says how a stage is started.
+// stageOptions says how an exec stage is started.
 type stageOptions struct {
 	verb      string
-	flags     uintptr // clone(2)
 	terminal  bool
 	openStdin bool
-	std       []int // the program's streams where they are not made here
-	// claim hands the claim on the container to the stage: it then outlives a
-	// monitor that is killed for as long as the stage undoes what it did.
-	claim bool
+	silent    bool // nobody has anything to do with the program's streams
 }
 
-// spawnStage starts an internal command of skiff with the session's streams.
-// On error nothing is left.
+// spawnEarly starts the start stage in a mount namespace of its own. It gets its
+// streams later, with giveStart.
+func (m *monitor) spawnEarly() (*stage, error) {
+	st := &stage{m: m, s: m.main, sock: -1, console: -1}
+	if err := st.spawn("start-stage", unix.CLONE_NEWNS, [3]int{m.null, m.null, m.null}, false); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// giveStart makes the container's streams and gives the start stage its ends of
+// them, or std as they are, and the claim on the container: the stage so outlives
+// a monitor that is killed for as long as it undoes what it did.
+func (st *stage) giveStart(std []int) error {
+	m := st.m
+	st.s = m.main
+	ends := [3]int{m.null, m.null, m.null}
+	var err error
+	switch {
+	case std != nil:
+		ends = [3]int(std)
+	case !m.l.Terminal:
+		if ends, err = st.s.pipes(m.l.OpenStdin); err != nil {
+			return err
+		}
+	}
+	defer m.closeEnds(ends)
+	fds := []int{ends[0], ends[1], ends[2], m.alive.Fd()}
+	if m.l.Terminal {
+		console, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(console[1])
+		fds, st.console = append(fds, console[1]), console[0]
+	}
+	if err := wire.SendFDs(st.sock, wire.KindBegin, nil, fds); err != nil && !errors.Is(err, unix.EPIPE) {
+		return err
+	}
+	return st.listen()
+}
+
+// spawnStage starts an exec stage with the session's streams. On error nothing
+// is left.
 func (m *monitor) spawnStage(s *session, o stageOptions) (st *stage, err error) {
 	st = &stage{m: m, s: s, sock: -1, console: -1}
 	ends := [3]int{m.null, m.null, m.null}
-	switch {
-	case o.std != nil:
-		ends = [3]int(o.std)
-	case !o.terminal:
+	if !o.terminal && !o.silent {
 		if ends, err = s.pipes(o.openStdin); err != nil {
 			return nil, err
 		}
 	}
 	defer m.closeEnds(ends)
-	files := []int{ends[0], ends[1], ends[2]}
-	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		s.closeStreams()
-		return nil, err
-	}
-	defer unix.Close(sock[1])
-	files, st.sock = append(files, sock[1]), sock[0]
-	if o.terminal {
-		console, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			st.close()
-			return nil, err
-		}
-		defer unix.Close(console[1])
-		files, st.console = append(files, console[1]), console[0]
-	}
-	if o.claim {
-		if !o.terminal {
-			files = append(files, m.null)
-		}
-		files = append(files, m.alive.Fd())
-	}
-	st.pid, err = m.run(o.verb, o.flags, files)
-	if err == nil {
-		st.w, err = m.loop.add(st.sock, unix.EPOLLIN, func(uint32) { st.receive() })
+	if err = st.spawn(o.verb, 0, ends, o.terminal); err == nil {
+		err = st.listen()
 	}
 	if err != nil {
 		st.close()
 		s.closeStreams()
-		return nil, fmt.Errorf("cannot run %s: %w", m.l.Engine[0], err)
+		return nil, err
+	}
+	return st, nil
+}
+
+// spawn starts an internal command of skiff. With console its descriptor 4 is a
+// socket for the terminal.
+func (st *stage) spawn(verb string, flags uintptr, std [3]int, console bool) error {
+	m := st.m
+	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(sock[1])
+	files := []int{std[0], std[1], std[2], sock[1]}
+	st.sock = sock[0]
+	if console {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(pair[1])
+		files, st.console = append(files, pair[1]), pair[0]
+	}
+	if st.pid, err = m.run(verb, flags, files); err != nil {
+		return fmt.Errorf("cannot run %s: %w", m.p.Engine[0], err)
 	}
 	m.stages[st.pid] = st
-	return st, nil
+	return nil
+}
+
+// listen has the loop take what the stage says.
+func (st *stage) listen() (err error) {
+	st.w, err = st.m.loop.add(st.sock, unix.EPOLLIN, func(uint32) { st.receive() })
+	return err
 }
 
 // run executes an internal command of skiff.
 func (m *monitor) run(verb string, flags uintptr, files []int) (pid int, err error) {
-	argv := append(slices.Clone(m.l.Engine), verb, m.l.ID)
+	argv := append(slices.Clone(m.p.Engine), verb, m.p.ID)
 	attr := &syscall.ProcAttr{Dir: "/", Env: m.env, Sys: &syscall.SysProcAttr{Cloneflags: flags}}
 	for _, fd := range files {
 		attr.Files = append(attr.Files, uintptr(fd))
@@ -141,7 +184,9 @@ func (st *stage) catchUp() {
 // it did.
 func (st *stage) hangUp() {
 	if st.sock >= 0 {
-		st.m.loop.remove(st.w)
+		if st.w != nil {
+			st.m.loop.remove(st.w)
+		}
 		unix.Close(st.sock)
 		st.sock = -1
 	}

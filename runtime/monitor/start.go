@@ -18,16 +18,24 @@ func (m *monitor) spawnStart() error {
 		RestartCount: m.status.RestartCount,
 	}
 	m.main.ended = false
-	o := stageOptions{verb: "start-stage", flags: unix.CLONE_NEWNS, terminal: m.l.Terminal, openStdin: m.l.OpenStdin, claim: true}
+	st := m.early
+	m.early = nil
+	if st == nil {
+		var err error
+		if st, err = m.spawnEarly(); err != nil {
+			return err
+		}
+	}
+	var std []int
 	if m.l.Direct && !m.l.Terminal {
-		std := append([]int(nil), m.direct...)
+		std = append(std, m.direct...)
 		if !m.l.OpenStdin {
 			std[0] = m.null
 		}
-		o.std = std
 	}
-	st, err := m.spawnStage(m.main, o)
-	if err != nil {
+	if err := st.giveStart(std); err != nil {
+		st.hangUp() // it ends: nothing was asked of it
+		m.main.closeStreams()
 		return err
 	}
 	if m.l.Restart.Name == "" || m.l.Restart.Name == state.RestartNo {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -33,21 +34,22 @@ type StartOptions struct {
 	Spawned func(pid int)
 }
 
-// Start starts a monitor from the program file and waits until the container
-// runs. An error that is a wire.Failure says why it does not; then everything
-// is undone. The session receives the container's streams as l.Attach says, and
-// its end.
-//
-// ctx bounds the wait for the start. When it ends the container's start goes
-// on.
-func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (*Session, error) {
-	l.Version = wire.Version
+// Prepared is a monitor that waits for its Launch. Launch is called once at most.
+type Prepared struct {
+	conn     *Conn
+	launched bool
+}
+
+// Prepare starts a monitor from the program file, and with it what can be
+// started before all of the container is known. name is for process lists.
+func Prepare(program, name string, p wire.Prepare, o StartOptions) (*Prepared, error) {
+	p.Version = wire.Version
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the monitor: %w", err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "launch")
-	pid, err := spawn(program, l, o, theirs)
+	pid, err := spawn(program, p.ID, name, o, theirs)
 	theirs.Close()
 	if err != nil {
 		unix.Close(pair[0])
@@ -58,9 +60,26 @@ func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (
 	}
 	unix.SetNonblock(pair[0], true)
 	c := newConn(pair[0])
+	if err := c.writeJSON(wire.KindPrepare, p); err != nil && !errors.Is(err, unix.EPIPE) {
+		c.Close()
+		return nil, fmt.Errorf("cannot start the monitor: %w", err)
+	}
+	return &Prepared{conn: c}, nil
+}
+
+// Launch waits until the container runs. An error that is a wire.Failure says
+// why it does not; then everything is undone. The session receives the
+// container's streams as l.Attach says, and its end.
+//
+// ctx bounds the wait for the start. When it ends the container's start goes
+// on.
+func (p *Prepared) Launch(ctx context.Context, l wire.Launch) (*Session, error) {
+	l.Version = wire.Version
+	c := p.conn
+	p.launched = true
 	s := &Session{conn: c}
 	stop := context.AfterFunc(ctx, func() { c.f.SetReadDeadline(time.Unix(1, 0)) })
-	err = c.writeJSON(wire.KindLaunch, l)
+	err := c.writeJSON(wire.KindLaunch, l)
 	if err == nil || errors.Is(err, unix.EPIPE) {
 		err = s.awaitStart()
 	}
@@ -74,7 +93,26 @@ func Start(ctx context.Context, program string, l wire.Launch, o StartOptions) (
 	return s, nil
 }
 
-func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) (int, error) {
+// cancelWait bounds how long Cancel waits for a monitor that has nothing to do.
+const cancelWait = 5 * time.Second
+
+// Cancel ends the monitor and what it has started, and waits for its end. It
+// does nothing after a Launch, or without a monitor.
+func (p *Prepared) Cancel() {
+	if p == nil || p.launched {
+		return
+	}
+	defer p.conn.Close()
+	raw, err := p.conn.f.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_WR) })
+	p.conn.f.SetReadDeadline(time.Now().Add(cancelWait))
+	io.Copy(io.Discard, p.conn.r)
+}
+
+func spawn(program, id, name string, o StartOptions, conn *os.File) (int, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
@@ -86,9 +124,9 @@ func spawn(program string, l wire.Launch, o StartOptions, conn *os.File) (int, e
 			files[i] = null
 		}
 	}
-	argv := []string{programName, l.ID[:min(12, len(l.ID))]}
-	if l.Name != "" {
-		argv = append(argv, l.Name)
+	argv := []string{programName, id[:min(12, len(id))]}
+	if name != "" {
+		argv = append(argv, name)
 	}
 	env := []string{schedulerEnv}
 	for _, kv := range os.Environ() {

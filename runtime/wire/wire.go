@@ -32,7 +32,10 @@ type Kind byte
 
 // Engine to monitor.
 const (
-	// KindLaunch carries a Launch, once, as the first frame to a new monitor.
+	// KindPrepare carries a Prepare, once, as the first frame to a new monitor.
+	KindPrepare Kind = 'p'
+	// KindLaunch carries a Launch, once, as the second frame. A connection that
+	// ends instead ends the monitor, and nothing has happened.
 	KindLaunch Kind = 'L'
 	// KindRequest carries a Request, first on each connection to the control socket.
 	KindRequest Kind = 'Q'
@@ -54,7 +57,8 @@ const (
 	KindStdout Kind = 'o'
 	KindStderr Kind = 'r'
 	// KindExited carries a state.Status. It is sent after all output, when the
-	// end is recorded and everything is taken down (with --rm: removed).
+	// end is recorded and everything is taken down. With --rm no command finds the
+	// container any more, and its files are about to go.
 	KindExited Kind = 'X'
 	// KindReply carries a Reply.
 	KindReply Kind = 'P'
@@ -64,9 +68,23 @@ const (
 const (
 	// KindStage carries a Stage: the container was created and waits for KindGo.
 	KindStage Kind = 'T'
+	// KindBegin gives the start stage what it works with, as descriptors: the
+	// container's three standard streams, the claim on the container and, with a
+	// terminal, a socket on which to send it. No payload.
+	KindBegin Kind = 'B'
 	// KindGo tells the start stage to let the user's program begin. No payload.
 	KindGo Kind = 'G'
 )
+
+// Prepare tells a new monitor what it can start while the engine still decides
+// what it is there for.
+type Prepare struct {
+	Version int    `json:"version"`
+	ID      string `json:"id"`
+	// Engine is the command that runs skiff with the same roots; the monitor
+	// appends the name of an internal command and the container's id.
+	Engine []string `json:"engine"`
+}
 
 // Launch tells a new monitor what it is there for.
 type Launch struct {
@@ -80,10 +98,7 @@ type Launch struct {
 	NameFile string `json:"nameFile"`
 	// CIDFile is removed with an AutoRemove container.
 	CIDFile string `json:"cidFile,omitempty"`
-	// Engine is the command that runs skiff with the same roots; the monitor
-	// appends the name of an internal command and the container's id.
-	Engine []string `json:"engine"`
-	BootID string   `json:"bootId"`
+	BootID  string `json:"bootId"`
 
 	Terminal  bool `json:"terminal,omitempty"`
 	OpenStdin bool `json:"openStdin,omitempty"`
