@@ -22,6 +22,7 @@ func main() {
 	}
 	if joins(os.Args[1:]) {
 		sandbox.Warm()
+		go libpod.WarmCodec()
 	}
 	os.Exit(cmd.Main(os.Args))
 }

@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -61,6 +62,14 @@ func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*mon
 		return nil, fmt.Errorf("cannot start container %s: %w", cfg.Name, err)
 	}
 	return session, nil
+}
+
+// WarmCodec has encoding/json learn the types of a start on another processor,
+// while the command line is read.
+func WarmCodec() {
+	json.Unmarshal([]byte("{}"), new(state.Image))
+	json.Marshal(new(state.Config))
+	json.Marshal(wire.Launch{})
 }
 
 // lockIdle takes the lock of a container that has no monitor, waiting for one

@@ -20,17 +20,7 @@ import (
 
 // inputs gathers what the spec needs and only this process knows.
 func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
-	in = spec.Inputs{
-		Host:         s.facts,
-		Rootless:     s.facts.UserNS,
-		Rootfs:       s.dirs.Rootfs(),
-		Sources:      map[string]string{},
-		ResolvConf:   s.dirs.ResolvConf(),
-		Hosts:        s.dirs.Hosts(),
-		HostnameFile: s.dirs.HostnameFile(),
-		CgroupPrefix: libpod.CgroupPrefix(s.engine.Roots),
-		Warn:         s.warn,
-	}
+	in = s.knownInputs()
 	in.Join.Net = net.path()
 	if net.joined != "" {
 		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()
@@ -44,6 +34,21 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 		}
 	}
 	return in, nil
+}
+
+// knownInputs are those that are known from the start.
+func (s *starter) knownInputs() spec.Inputs {
+	return spec.Inputs{
+		Host:         s.facts,
+		Rootless:     s.facts.UserNS,
+		Rootfs:       s.dirs.Rootfs(),
+		Sources:      map[string]string{},
+		ResolvConf:   s.dirs.ResolvConf(),
+		Hosts:        s.dirs.Hosts(),
+		HostnameFile: s.dirs.HostnameFile(),
+		CgroupPrefix: libpod.CgroupPrefix(s.engine.Roots),
+		Warn:         s.warn,
+	}
 }
 
 func (s *starter) user(in *spec.Inputs) (err error) {

@@ -18,6 +18,7 @@ import (
 	"skiff/libpod/settings"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/wire"
+	"skiff/state"
 )
 
 // monitorFD is the unix stream socket to the monitor, consoleFD, in an exec
@@ -36,6 +37,9 @@ func Main(args []string) int {
 	}
 	if args[1] == libpod.InternalStart || args[1] == libpod.InternalExec {
 		sandbox.Warm()
+	}
+	if args[1] == libpod.InternalStart {
+		go warmCodec()
 	}
 	var opt libpod.Options
 	if err := json.Unmarshal([]byte(args[0]), &opt); err != nil {
@@ -60,6 +64,15 @@ func Main(args []string) int {
 		return report(engine.RemoveVolumeFiles(id))
 	}
 	return report(fmt.Errorf("cannot run the internal command %q", args[1]))
+}
+
+// warmCodec has encoding/json learn the types of a start while this process
+// waits for the record that it is to read.
+func warmCodec() {
+	json.Unmarshal([]byte("{}"), new(state.Config))
+	json.Unmarshal([]byte("{}"), new(state.Image))
+	sandbox.WarmCodec()
+	json.Marshal(wire.Stage{})
 }
 
 func report(err error) int {

@@ -2,11 +2,14 @@ package stage
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"skiff/rootfs/premount"
 	"skiff/runtime/sandbox"
+	"skiff/runtime/spec"
+	"skiff/state/lock"
 )
 
 // premount takes over from libcontainer what this process can mount itself, and
@@ -32,22 +35,38 @@ func (s *starter) premount(sp *specs.Spec) (devices bool) {
 		}
 		o.NetNS = net.Path
 	}
-	if ns(specs.CgroupNamespace) == nil {
-		o.Cgroups = func() []premount.Hierarchy { return s.hierarchies(sp.Linux.CgroupsPath) }
+	if ns(specs.CgroupNamespace) == nil && s.hierarchies != nil {
+		o.Cgroups = s.shownHierarchies
 	}
 	res := premount.Apply(s.root, sp.Mounts, o)
 	sp.Mounts = res.Left
 	return res.Devices
 }
 
-// hierarchies makes the container's cgroups so that they can be mounted.
-func (s *starter) hierarchies(path string) (out []premount.Hierarchy) {
-	dirs, err := sandbox.MakeHierarchies(path)
-	if err != nil {
-		return nil
+// beginHierarchies makes the container's cgroups beside all that follows: they
+// are to be mounted, and each takes a while. It gives the lock that keeps their
+// parent there until they are.
+func (s *starter) beginHierarchies(in spec.Inputs) (*lock.Lock, error) {
+	held, err := s.engine.HoldCgroups()
+	if err != nil || s.cfg.Runtime != "" {
+		return held, err
 	}
-	s.undo.Push(func() error { return sandbox.RemoveHierarchies(dirs) })
-	for name, dir := range dirs {
+	path := spec.CgroupsPath(s.cfg, in)
+	made := make(chan map[string]string, 1)
+	go func() {
+		dirs, err := sandbox.MakeHierarchies(path)
+		if err != nil {
+			dirs = nil // libcontainer will say why
+		}
+		made <- dirs
+	}()
+	s.hierarchies = sync.OnceValue(func() map[string]string { return <-made })
+	s.undo.Push(func() error { return sandbox.RemoveHierarchies(s.hierarchies()) })
+	return held, nil
+}
+
+func (s *starter) shownHierarchies() (out []premount.Hierarchy) {
+	for name, dir := range s.hierarchies() {
 		out = append(out, premount.Hierarchy{Name: name, Dir: dir})
 	}
 	return out

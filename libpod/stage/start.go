@@ -36,6 +36,9 @@ type starter struct {
 	warnings []string
 	// imageMounts counts the other images that are mounted.
 	imageMounts int
+	// hierarchies waits for the container's cgroups on v1; nil where another runtime
+	// makes them.
+	hierarchies func() map[string]string
 	undo        cleanup.Stack
 }
 
@@ -51,6 +54,11 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	}
 	defer s.undo.UnlessDone(&err)
 
+	held, err := s.beginHierarchies(s.knownInputs())
+	if err != nil {
+		return err
+	}
+	defer held.Release()
 	net, err := s.newNetwork()
 	if err != nil {
 		return err
@@ -154,11 +162,6 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
 		o.ConsoleSocket = s.console
 	}
-	held, err := s.engine.HoldCgroups()
-	if err != nil {
-		return nil, err
-	}
-	defer held.Release()
 	if s.cfg.Runtime == "" {
 		o.DevicesMade = s.premount(sp)
 	}

@@ -175,6 +175,9 @@ func (m *monitor) begin() (err error) {
 		m.launcher.role = roleAttached
 		m.main.attachClient(m.launcher, *m.l.Attach)
 	}
+	// Let encoding/json learn the types of what comes next while the stage works.
+	json.Unmarshal([]byte("{}"), new(wire.Stage))
+	json.Marshal(&m.status)
 	return err
 }
 

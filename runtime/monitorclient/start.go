@@ -2,6 +2,7 @@ package monitorclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,7 @@ func (p *Prepared) Launch(ctx context.Context, l wire.Launch) (*Session, error) 
 	s := &Session{conn: c}
 	stop := context.AfterFunc(ctx, func() { c.f.SetReadDeadline(time.Unix(1, 0)) })
 	err := c.writeJSON(wire.KindLaunch, l)
+	json.Unmarshal([]byte("{}"), new(wire.Started)) // learns the type while the container starts
 	if err == nil || errors.Is(err, unix.EPIPE) {
 		err = s.awaitStart()
 	}

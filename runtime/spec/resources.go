@@ -37,28 +37,28 @@ func (b *builder) resources() error {
 	}
 	r.Devices = b.out.Linux.Resources.Devices
 	b.out.Linux.Resources = r
-	b.out.Linux.CgroupsPath = b.cgroupsPath(!b.in.Rootless && host.Cgroup.Mode != "" || b.cfg.CgroupParent != "")
+	b.out.Linux.CgroupsPath = CgroupsPath(b.cfg, b.in)
 	return nil
 }
 
-// cgroupsPath is where the container's cgroup is. For systemd it has the form
+// CgroupsPath is where the container's cgroup is. For systemd it has the form
 // slice:prefix:name. Without a place of its own it is empty: the runtime makes
 // groups where the caller was given any, and does without elsewhere.
-func (b *builder) cgroupsPath(own bool) string {
-	prefix, parent, id := b.in.CgroupPrefix, b.cfg.CgroupParent, b.cfg.ID
+func CgroupsPath(cfg *state.Config, in Inputs) string {
+	prefix, parent, id := in.CgroupPrefix, cfg.CgroupParent, cfg.ID
 	if prefix == "" {
 		prefix = "skiff"
 	}
-	if b.cfg.CgroupManager == "systemd" {
+	if cfg.CgroupManager == "systemd" {
 		if parent == "" {
 			parent = "system.slice"
-			if b.in.Rootless {
+			if in.Rootless {
 				parent = "user.slice"
 			}
 		}
 		return path.Base(parent) + ":" + prefix + ":" + id
 	}
-	if !own {
+	if parent == "" && (in.Rootless || in.Host.Cgroup.Mode == "") {
 		return ""
 	}
 	if parent == "" {
