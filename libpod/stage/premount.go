@@ -52,21 +52,25 @@ func (s *starter) beginHierarchies(in spec.Inputs) (*lock.Lock, error) {
 		return held, err
 	}
 	path := spec.CgroupsPath(s.cfg, in)
-	made := make(chan map[string]string, 1)
+	made := make(chan *sandbox.Hierarchies, 1)
 	go func() {
-		dirs, err := sandbox.MakeHierarchies(path)
+		h, err := sandbox.MakeHierarchies(path)
 		if err != nil {
-			dirs = nil // libcontainer will say why
+			h = nil // libcontainer will say why
 		}
-		made <- dirs
+		made <- h
 	}()
-	s.hierarchies = sync.OnceValue(func() map[string]string { return <-made })
-	s.undo.Push(func() error { return sandbox.RemoveHierarchies(s.hierarchies()) })
+	s.hierarchies = sync.OnceValue(func() *sandbox.Hierarchies { return <-made })
+	s.undo.Push(func() error { return s.hierarchies().Remove() })
 	return held, nil
 }
 
 func (s *starter) shownHierarchies() (out []premount.Hierarchy) {
-	for name, dir := range s.hierarchies() {
+	h := s.hierarchies()
+	if h == nil {
+		return nil
+	}
+	for name, dir := range h.Shown {
 		out = append(out, premount.Hierarchy{Name: name, Dir: dir})
 	}
 	return out

@@ -38,7 +38,7 @@ type starter struct {
 	imageMounts int
 	// hierarchies waits for the container's cgroups on v1; nil where another runtime
 	// makes them.
-	hierarchies func() map[string]string
+	hierarchies func() *sandbox.Hierarchies
 	undo        cleanup.Stack
 }
 
@@ -164,6 +164,7 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	}
 	if s.cfg.Runtime == "" {
 		o.DevicesMade = s.premount(sp)
+		o.Hierarchies = s.hierarchies()
 	}
 	return sandbox.Create(o)
 }

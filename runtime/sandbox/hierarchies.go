@@ -11,11 +11,19 @@ import (
 	"github.com/opencontainers/cgroups/fs"
 )
 
-// MakeHierarchies makes the directories of a container's cgroups on v1 ahead of
-// Create and gives them by the last part of where their hierarchies are mounted.
-// path is the specification's cgroupsPath. There are none on v2, and where only
+// Hierarchies are a container's cgroups on v1, made ahead of Create.
+type Hierarchies struct {
+	// Shown are the cgroups that a container sees, by the last part of where their
+	// hierarchies are mounted, such as "cpu,cpuacct".
+	Shown map[string]string
+	// all are those that libcontainer will use, sorted.
+	all []string
+}
+
+// MakeHierarchies makes a container's cgroups ahead of Create. path is the
+// specification's cgroupsPath. The result is nil on v2, and where only
 // libcontainer knows at last where they will be; on error none are left.
-func MakeHierarchies(path string) (_ map[string]string, err error) {
+func MakeHierarchies(path string) (*Hierarchies, error) {
 	if cgroups.IsCgroup2UnifiedMode() || !filepath.IsAbs(path) {
 		return nil, nil
 	}
@@ -27,28 +35,32 @@ func MakeHierarchies(path string) (_ map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{}
-	joined := slices.Collect(maps.Values(m.GetPaths()))
+	h := &Hierarchies{Shown: map[string]string{}}
+	h.all = slices.Sorted(maps.Values(m.GetPaths()))
+	h.all = slices.Compact(h.all)
 	for _, mm := range mounts {
 		dir := filepath.Join(mm.Mountpoint, path)
 		// One that libcontainer does not join shows the container another group.
-		if mm.Root != "/" || !slices.Contains(joined, dir) {
+		if _, used := slices.BinarySearch(h.all, dir); mm.Root != "/" || !used {
 			return nil, nil
 		}
-		out[filepath.Base(mm.Mountpoint)] = dir
+		h.Shown[filepath.Base(mm.Mountpoint)] = dir
 	}
-	for _, dir := range out {
-		if merr := os.MkdirAll(dir, 0o755); merr != nil {
-			return nil, errors.Join(merr, RemoveHierarchies(out))
+	for _, dir := range h.all {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, errors.Join(err, h.Remove())
 		}
 	}
-	return out, nil
+	return h, nil
 }
 
-// RemoveHierarchies removes what MakeHierarchies made.
-func RemoveHierarchies(dirs map[string]string) error {
+// Remove removes the cgroups, which are empty.
+func (h *Hierarchies) Remove() error {
+	if h == nil {
+		return nil
+	}
 	var errs []error
-	for _, dir := range dirs {
+	for _, dir := range h.all {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runc/libcontainer/system"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	seccomp "github.com/seccomp/libseccomp-golang"
 	"github.com/sirupsen/logrus"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 	ConsoleSocket *os.File
 	// Rows and Cols are the terminal's first size; zero leaves the kernel's.
 	Rows, Cols uint16
+	// Hierarchies are the container's cgroups where they were made before.
+	Hierarchies *Hierarchies
 	// DevicesMade says that /dev has the standard device nodes already.
 	DevicesMade bool
 	// Runtime is the path of another OCI runtime to use, such as crun; empty means
@@ -67,6 +70,8 @@ type Sandbox struct {
 	process waiter
 	pid     int
 	start   uint64
+	// cgroups are the directories where they are known from the start.
+	cgroups []string
 }
 
 // waiter is a process of libcontainer's or of package os.
@@ -88,6 +93,7 @@ func IsInit() bool {
 func Init() {
 	// The process lives for a few milliseconds more: collecting garbage is waste.
 	debug.SetGCPercent(-1)
+	go seccomp.Prepare() // the process waits for others now and then
 	libcontainer.Init()
 }
 
@@ -118,6 +124,9 @@ func Create(o Options) (*Sandbox, error) {
 	}
 	p := firstProcess(o)
 	s := &Sandbox{id: o.ID, stateRoot: o.StateRoot, container: c, process: p}
+	if o.Hierarchies != nil {
+		s.cgroups = o.Hierarchies.all
+	}
 	if err := s.launch(p); err != nil {
 		if derr := s.Destroy(); derr != nil {
 			err = errors.Join(err, derr)
@@ -240,6 +249,9 @@ func (s *Sandbox) StateDir() string { return filepath.Join(s.stateRoot, s.id) }
 // Cgroups are the absolute directories of its cgroups, one on v2 and one per
 // hierarchy on v1, sorted. Those that could not be made are left out.
 func (s *Sandbox) Cgroups() []string {
+	if s.cgroups != nil {
+		return slices.Clone(s.cgroups)
+	}
 	paths := map[string]string{}
 	if s.foreign != nil {
 		paths = s.foreign.Paths
