@@ -213,7 +213,7 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		AutoRemove:  cfg.AutoRemove,
 		StopSignal:  cfg.Process.StopSignal,
 		StopTimeout: cfg.Process.StopTimeout,
-		Labels:      cfg.Labels,
+		Labels:      logFields(cfg),
 		Image:       cfg.Image.Name,
 	}
 	if cfg.AutoRemove {
