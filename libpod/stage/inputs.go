@@ -16,6 +16,7 @@ import (
 	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
 	"skiff/state"
+	"skiff/state/jsonfile"
 )
 
 // inputs gathers what the spec needs and only this process knows.
@@ -30,6 +31,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 		HostnameFile: s.dirs.HostnameFile(),
 		CgroupPrefix: libpod.CgroupPrefix(s.engine.Roots),
 		Warn:         s.warn,
+	}
+	if jsonfile.Exists(s.dirs.Notify()) {
+		in.Notify = s.dirs.Notify()
 	}
 	in.Join.Net = net.path()
 	if net.joined != "" {
