@@ -185,11 +185,13 @@ func childless(dir string) bool {
 
 // emptyCgroups removes the cgroups. A cgroup that can be removed at once had
 // nothing in it, as is the rule at this point; only of the others the processes
-// are looked for and ended.
+// are looked for and ended. A scope's is systemd's to remove.
 func emptyCgroups(cgroups []string) error {
 	var busy []string
 	for _, dir := range own(cgroups) {
-		if err := unix.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if isScope(dir) {
+			busy = append(busy, dir)
+		} else if err := unix.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			busy = append(busy, dir)
 		}
 	}
@@ -235,7 +237,7 @@ func removeCgroup(dir string) error {
 // the scope would stay for ever.
 func leftToManager(dir string) {
 	events := filepath.Join(dir, "cgroup.events") // of cgroup v2, through which it learns it
-	if !strings.HasSuffix(dir, ".scope") {
+	if !isScope(dir) {
 		return
 	}
 	deadline := time.Now().Add(managerWait)
@@ -246,3 +248,6 @@ func leftToManager(dir string) {
 		time.Sleep(pause)
 	}
 }
+
+// isScope says whether systemd made the cgroup.
+func isScope(dir string) bool { return strings.HasSuffix(dir, ".scope") }
