@@ -53,6 +53,7 @@ func processFlags() []cli.Flag {
 		toggle("Put a small init process in front", "init"),
 		text("Signal that stop sends", "stop-signal"),
 		number("Seconds that stop waits before it kills", "stop-timeout"),
+		text("Who tells systemd that the container is ready: conmon, container, ignore", "sdnotify"),
 		text("When to start again: no, on-failure[:COUNT], always, unless-stopped", "restart"),
 		toggle("Remove the container when it has ended", "rm"),
 	}

@@ -224,6 +224,7 @@ func (f *form) process() {
 	word(f, "stop-signal", parse.Signal, func(s syscall.Signal) { p.StopSignal, given.StopSignal = int(s), true })
 	f.number("stop-timeout", -1, 1<<31-1, func(n int) { p.StopTimeout = &n })
 	f.number("oom-score-adj", -1000, 1000, func(n int) { p.OOMScoreAdj = &n })
+	word(f, "sdnotify", parse.Notify, func(s string) { f.cfg.Notify = s })
 	word(f, "restart", parse.Restart, func(r state.RestartPolicy) { f.cfg.Restart = r })
 	if f.err == nil && f.cfg.AutoRemove && f.cfg.Restart.Name != "" && f.cfg.Restart.Name != state.RestartNo {
 		f.err = errors.New("the options --rm and --restart cannot be used together")

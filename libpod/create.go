@@ -176,6 +176,10 @@ func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
 			}
 			cfg.Mounts[i].Source = img.ID
 		case m.Type == state.MountBind && m.MakeSource:
+			// A file is as good as a directory.
+			if _, err := os.Stat(m.Source); err == nil {
+				continue
+			}
 			if err := os.MkdirAll(m.Source, 0o755); err != nil {
 				return fmt.Errorf("cannot make the host directory of mount %q: %w", m.Target, err)
 			}

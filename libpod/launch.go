@@ -123,6 +123,12 @@ func (e *Engine) desire(cfg *state.Config, what string) error {
 }
 
 func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launchOptions) (*monitorclient.Session, error) {
+	l := e.launchMessage(cfg, opt)
+	notify, err := newNotifier(cfg, os.Getenv)
+	e.warnOf(err)
+	if notify.relay {
+		l.NotifySocket = notify.socket
+	}
 	start := monitorclient.StartOptions{}
 	if opt.stdio != nil {
 		start.Stdin, start.Stdout, start.Stderr = opt.stdio[0], opt.stdio[1], opt.stdio[2]
@@ -132,15 +138,16 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	}
 	m := opt.ahead
 	if m == nil || opt.stdio != nil {
-		var err error
 		if m, err = e.newMonitor(cfg.ID, cfg.Name, start); err != nil {
 			return nil, err
 		}
 	}
-	session, err := m.Launch(ctx, e.launchMessage(cfg, opt))
+	e.warnOf(notify.spawned(m.Pid()))
+	session, err := m.Launch(ctx, l)
 	if err != nil {
 		return nil, err
 	}
+	e.warnOf(notify.started(session.Status().Monitor))
 	for _, line := range session.Warnings() {
 		e.warn(line)
 	}
@@ -200,6 +207,13 @@ func (e *Engine) warn(line string) {
 	}
 }
 
+// warnOf tells the user about an error that the command goes on after.
+func (e *Engine) warnOf(err error) {
+	if err != nil {
+		e.warn(err.Error())
+	}
+}
+
 func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch {
 	c := e.Roots.Container(cfg.ID)
 	l := wire.Launch{
@@ -222,7 +236,7 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		AutoRemove:  cfg.AutoRemove,
 		StopSignal:  cfg.Process.StopSignal,
 		StopTimeout: cfg.Process.StopTimeout,
-		Labels:      cfg.Labels,
+		Labels:      logFields(cfg),
 		Image:       cfg.Image.Name,
 	}
 	if cfg.AutoRemove {

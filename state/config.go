@@ -47,6 +47,10 @@ type Config struct {
 
 	Restart RestartPolicy `json:"restart"`
 	Log     LogConfig     `json:"log"`
+	// Notify says what is told to the service manager that starts the container:
+	// one of the Notify constants, empty for conmon where systemd itself started
+	// the command. Podman: --sdnotify.
+	Notify string `json:"notify,omitempty"`
 	// AutoRemove removes the container when it has ended. Docker: --rm.
 	AutoRemove bool `json:"autoRemove,omitempty"`
 	// Healthcheck is the image's or the user's; nil means none.
@@ -272,6 +276,17 @@ type RestartPolicy struct {
 	// MaxRetries bounds on-failure; 0 means no bound.
 	MaxRetries int `json:"maxRetries,omitempty"`
 }
+
+// Who tells the service manager that a container is ready, see sd_notify(3).
+// Podman: --sdnotify.
+const (
+	// NotifyContainer: the container's program, through a socket of its own.
+	NotifyContainer = "container"
+	// NotifyConmon: skiff, when the program begins.
+	NotifyConmon = "conmon"
+	// NotifyIgnore: nobody.
+	NotifyIgnore = "ignore"
+)
 
 // Log drivers. Docker: --log-driver.
 const (

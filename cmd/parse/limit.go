@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -145,6 +146,18 @@ func CPUSet(what, s string) (highest int, err error) {
 		highest = max(highest, int(hi))
 	}
 	return highest, nil
+}
+
+// Notify reads who tells the service manager that a container is ready.
+// Podman: --sdnotify.
+func Notify(s string) (string, error) {
+	switch s {
+	case state.NotifyContainer, state.NotifyConmon, state.NotifyIgnore:
+		return s, nil
+	case "healthy":
+		return "", errors.New("cannot use --sdnotify healthy: skiff does not run health checks yet")
+	}
+	return "", fmt.Errorf("invalid value %q for --sdnotify: want conmon, container or ignore", s)
 }
 
 // Restart reads no, always, unless-stopped or on-failure[:N]. Docker: --restart.

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,8 +60,12 @@ func logOption(l *state.LogConfig, o string) error {
 		l.Path = v
 	case "tag":
 		l.Tag = v
-	case "labels", "labels-regex", "env", "env-regex", "mode", "max-buffer-size", "compress", "label":
-		// Stored for inspect; they concern what Docker's drivers add to each line.
+	case "labels-regex", "env-regex":
+		if _, err := regexp.Compile(v); err != nil {
+			return fmt.Errorf("want a regular expression")
+		}
+	case "labels", "env", "mode", "max-buffer-size", "compress", "label":
+		// Stored; libpod makes fields of the journal of them.
 	default:
 		return fmt.Errorf("unknown option %q: want max-size, max-file, path, tag, labels or env", k)
 	}

@@ -98,6 +98,7 @@ type ContainerConfig struct {
 	StopSignal    string
 	CreateCommand []string `json:",omitempty"`
 	StopTimeout   *int     `json:",omitempty"`
+	SdNotifyMode  string   `json:",omitempty"`
 }
 
 // Healthcheck is how the container's health is to be asked for; durations are
@@ -261,7 +262,7 @@ func (c Container) config() *ContainerConfig {
 		Tty: p.Terminal, OpenStdin: p.OpenStdin, StdinOnce: p.StdinOnce,
 		Env: list(p.Env), Cmd: p.Cmd, Image: cfg.Image.Name, WorkingDir: p.Cwd, Entrypoint: p.Entrypoint,
 		Labels: nonNil(cfg.Labels), Annotations: cfg.Annotations, StopSignal: signalName(p.StopSignal),
-		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, Healthcheck: healthcheck(cfg.Healthcheck),
+		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, SdNotifyMode: cfg.Notify, Healthcheck: healthcheck(cfg.Healthcheck),
 		ExposedPorts: exposed(cfg),
 	}
 	if doc.Hostname == "" && cfg.Namespaces.Uts == "" {

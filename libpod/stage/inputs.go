@@ -16,11 +16,15 @@ import (
 	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
 	"skiff/state"
+	"skiff/state/jsonfile"
 )
 
 // inputs gathers what the spec needs and only this process knows.
 func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 	in = s.knownInputs()
+	if jsonfile.Exists(s.dirs.Notify()) {
+		in.Notify = s.dirs.Notify()
+	}
 	in.Join.Net = net.path()
 	if net.joined != "" {
 		in.ResolvConf, in.Hosts = net.shared.ResolvConf(), net.shared.Hosts()

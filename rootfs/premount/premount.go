@@ -75,7 +75,8 @@ func Apply(root *safepath.Root, mounts []specs.Mount, o Options) Result {
 			a.below = append(a.below, place)
 			continue
 		}
-		if namespaced(m.Type) || a.covered(place) {
+		// Without a.o.Cgroups a cgroup mount is of the kind that shows a namespace.
+		if namespaced(m.Type) || m.Type == "cgroup" || a.covered(place) {
 			a.leave(m, place)
 			continue
 		}

@@ -3,6 +3,7 @@ package logfile
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +69,7 @@ func (j *journal) setFields() {
 		j.fields = appendField(j.fields, f[0], []byte(f[1]))
 	}
 	for k, v := range j.meta.Labels {
-		if name := fieldName(k); name != "" {
+		if name := fieldName(k); name != "" && !reserved(name) {
 			j.fields = appendField(j.fields, name, []byte(v))
 		}
 	}
@@ -77,6 +78,21 @@ func (j *journal) setFields() {
 func (j *journal) rename(name string) {
 	j.meta.Name = name
 	j.setFields()
+}
+
+// reserved says whether a field has a meaning of its own, to the journal or to
+// those who look for a container's lines; see systemd.journal-fields(7).
+func reserved(name string) bool {
+	switch name {
+	case "MESSAGE", "MESSAGE_ID", "PRIORITY", "ERRNO", "IMAGE_NAME", "TID", "UNIT", "USER_UNIT", "DOCUMENTATION":
+		return true
+	}
+	for _, family := range []string{"CONTAINER_", "SYSLOG_", "CODE_", "COREDUMP_", "OBJECT_"} {
+		if strings.HasPrefix(name, family) {
+			return true
+		}
+	}
+	return false
 }
 
 // fieldName makes a label's name one that the journal takes: upper-case

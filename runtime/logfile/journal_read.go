@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -21,22 +22,20 @@ func readJournal(o ReadOptions, f func(Entry) error) error {
 	if err != nil {
 		return err
 	}
-	r, w, err := os.Pipe()
+	var from string
+	if o.Tail > 0 {
+		if from, err = journalTail(path, o); err != nil {
+			return err
+		}
+		if from == "" {
+			o.Tail = -1 // fewer lines than asked for: all of them
+		}
+	}
+	r, stop, err := startJournalctl(path, journalArgs(o, from))
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	p, err := os.StartProcess(path, append([]string{"journalctl"}, journalArgs(o)...), &os.ProcAttr{
-		Files: []*os.File{nil, w, nil},
-	})
-	w.Close()
-	if err != nil {
-		return fmt.Errorf("cannot read the journal: %w", err)
-	}
-	defer func() {
-		p.Kill()
-		p.Wait()
-	}()
+	defer stop()
 	rd := &reader{decode: decodeJournal, o: o, f: f}
 	buf := make([]byte, 64<<10)
 	running := true
@@ -63,6 +62,57 @@ func readJournal(o ReadOptions, f func(Entry) error) error {
 	}
 }
 
+// startJournalctl runs journalctl; stop ends it.
+func startJournalctl(path string, args []string) (out *os.File, stop func(), err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := os.StartProcess(path, append([]string{"journalctl"}, args...), &os.ProcAttr{
+		Files: []*os.File{nil, w, nil},
+	})
+	w.Close()
+	if err != nil {
+		r.Close()
+		return nil, nil, fmt.Errorf("cannot read the journal: %w", err)
+	}
+	return r, func() {
+		p.Kill()
+		p.Wait()
+		r.Close()
+	}, nil
+}
+
+// journalTail finds the record with which the last o.Tail lines begin. A line
+// in parts is several records, which journalctl would count as lines.
+func journalTail(path string, o ReadOptions) (cursor string, err error) {
+	r, stop, err := startJournalctl(path, append(journalMatch(o), "--reverse", "--output-fields=CONTAINER_PARTIAL_MESSAGE"))
+	if err != nil {
+		return "", err
+	}
+	defer stop()
+	lines, last := 0, ""
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, maxFileRecord)
+	for scan.Scan() {
+		var rec struct {
+			Cursor  string `json:"__CURSOR"`
+			Partial string `json:"CONTAINER_PARTIAL_MESSAGE"`
+		}
+		if json.Unmarshal(scan.Bytes(), &rec) != nil {
+			continue
+		}
+		if rec.Partial == "" || lines == 0 {
+			lines++
+		}
+		if lines > o.Tail {
+			return last, nil
+		}
+		last = rec.Cursor
+	}
+	return "", scan.Err()
+}
+
 func journalctl() (string, error) {
 	for _, dir := range []string{"/usr/bin", "/bin", "/run/current-system/sw/bin"} {
 		path := dir + "/journalctl"
@@ -73,18 +123,28 @@ func journalctl() (string, error) {
 	return "", errors.New("cannot read the journal: journalctl is not installed")
 }
 
-func journalArgs(o ReadOptions) []string {
-	args := []string{"--output=json", "--no-pager", "--quiet", "--all", "CONTAINER_ID_FULL=" + o.ID}
-	if o.Tail >= 0 {
-		args = append(args, "--lines="+strconv.Itoa(o.Tail))
-	} else if o.Follow {
+// journalMatch are the arguments that all calls have.
+func journalMatch(o ReadOptions) []string {
+	return []string{"--output=json", "--no-pager", "--quiet", "CONTAINER_ID_FULL=" + o.ID}
+}
+
+// journalArgs are those for reading, from a record on if one is named.
+func journalArgs(o ReadOptions, from string) []string {
+	args := append(journalMatch(o), "--all")
+	switch {
+	case from != "":
+		args = append(args, "--cursor="+from)
+	case !o.Since.IsZero(): // not together with a cursor; the reader looks at each entry, too
+		args = append(args, "--since=@"+strconv.FormatInt(o.Since.Unix(), 10))
+	}
+	switch {
+	case o.Tail == 0:
+		args = append(args, "--lines=0")
+	case o.Follow:
 		args = append(args, "--lines=all")
 	}
 	if o.Follow {
 		args = append(args, "--follow")
-	}
-	if !o.Since.IsZero() {
-		args = append(args, "--since=@"+strconv.FormatInt(o.Since.Unix(), 10))
 	}
 	return args
 }

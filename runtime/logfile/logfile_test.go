@@ -348,7 +348,9 @@ func TestNoLogIsEmptyAndOddFilesAreRefused(t *testing.T) {
 
 func TestJournalFields(t *testing.T) {
 	j := &journal{cfg: state.LogConfig{}, meta: Meta{
-		ID: strings.Repeat("b", 64), Name: "box", Image: "img", Labels: map[string]string{"com.x-y": "v", "1": "no", "_": "no"},
+		ID: strings.Repeat("b", 64), Name: "box", Image: "img", Labels: map[string]string{
+			"com.x-y": "v", "1": "no", "_": "no", "priority": "0", "message": "no", "container.name": "no", "_SYSLOG_IDENTIFIER": "no",
+		},
 	}}
 	j.setFields()
 	var got []string

@@ -154,6 +154,11 @@ func (m *monitor) begin() (err error) {
 	}
 	m.main = newSession(m)
 	m.main.terminal, m.main.once, m.main.size = m.l.Terminal, m.l.StdinOnce, m.l.Size
+	if m.l.NotifySocket != "" {
+		if err := m.relayNotices(); err != nil {
+			return err
+		}
+	}
 	if err := m.spawnStart(); err != nil {
 		return err
 	}

@@ -118,23 +118,11 @@ func (m *monitor) claim() error {
 // listen makes the control socket. Its path may be too long for an address, so
 // it goes through a descriptor of its directory.
 func (m *monitor) listen() error {
-	dir, err := unix.Open(m.c.Run, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot open %s: %w", m.c.Run, err)
-	}
-	defer unix.Close(dir)
-	name := filepath.Base(m.c.Control())
-	unix.Unlinkat(dir, name, 0) // left by one that was killed: the claim is ours
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := bindSocket(m.c.Control(), unix.SOCK_STREAM, 0o177)
 	if err != nil {
 		return fmt.Errorf("cannot make the control socket: %w", err)
 	}
-	old := unix.Umask(0o177)
-	err = unix.Bind(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(dir) + "/" + name})
-	unix.Umask(old)
-	if err == nil {
-		err = unix.Listen(fd, 64)
-	}
+	err = unix.Listen(fd, 64)
 	if err == nil {
 		_, err = m.loop.add(fd, unix.EPOLLIN, func(uint32) { m.accept() })
 	}
@@ -144,6 +132,30 @@ func (m *monitor) listen() error {
 	}
 	m.ctl = fd
 	return nil
+}
+
+// bindSocket makes a socket file with the mode that umask leaves, in place of
+// one that a monitor left that was killed.
+func bindSocket(path string, kind, umask int) (int, error) {
+	dir, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	name := filepath.Base(path)
+	unix.Unlinkat(dir, name, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	old := unix.Umask(umask)
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(dir) + "/" + name})
+	unix.Umask(old)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // The signals that the monitor acts on. HUP, INT and QUIT do nothing here, yet

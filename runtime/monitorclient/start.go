@@ -38,8 +38,12 @@ type StartOptions struct {
 // Prepared is a monitor that waits for its Launch. Launch is called once at most.
 type Prepared struct {
 	conn     *Conn
+	pid      int
 	launched bool
 }
+
+// Pid is the monitor's process.
+func (p *Prepared) Pid() int { return p.pid }
 
 // Prepare starts a monitor from the program file, and with it what can be
 // started before all of the container is known. name is for process lists.
@@ -65,7 +69,7 @@ func Prepare(program, name string, p wire.Prepare, o StartOptions) (*Prepared, e
 		c.Close()
 		return nil, fmt.Errorf("cannot start the monitor: %w", err)
 	}
-	return &Prepared{conn: c}, nil
+	return &Prepared{conn: c, pid: pid}, nil
 }
 
 // Launch waits until the container runs. An error that is a wire.Failure says
@@ -132,7 +136,9 @@ func spawn(program, id, name string, o StartOptions, conn *os.File) (int, error)
 	}
 	env := []string{schedulerEnv}
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "GOMAXPROCS=") {
+		// The service manager's socket is none of a container's, nor of the programs
+		// that set it up: an OCI runtime would hand it on.
+		if !strings.HasPrefix(kv, "GOMAXPROCS=") && !strings.HasPrefix(kv, "NOTIFY_SOCKET=") {
 			env = append(env, kv)
 		}
 	}

@@ -201,8 +201,12 @@ func ignoredOptions() []string {
 	}
 }
 
-// files mounts the files that belong to the network and the name, and the init
-// program. They come last: a volume on /etc shall not hide them.
+// notifyTarget is where the service manager's socket is in a container; the
+// same place as with Podman.
+const notifyTarget = "/run/notify"
+
+// files mounts the files that belong to the network and the name, the socket to
+// the service manager and the init program. They come last: a volume on /etc shall not hide them.
 func (b *builder) files() error {
 	for _, f := range []struct{ source, target string }{
 		{b.in.ResolvConf, "/etc/resolv.conf"},
@@ -217,6 +221,12 @@ func (b *builder) files() error {
 			opts = append(opts, "ro")
 		}
 		b.out.Mounts = append(b.out.Mounts, specs.Mount{Destination: f.target, Type: "bind", Source: f.source, Options: opts})
+	}
+	if b.in.Notify != "" {
+		b.out.Mounts = append(b.out.Mounts, specs.Mount{
+			Destination: notifyTarget, Type: "bind", Source: b.in.Notify,
+			Options: []string{"bind", "rprivate", "ro", "nosuid", "nodev", "noexec"},
+		})
 	}
 	if b.cfg.Process.Init {
 		b.out.Mounts = append(b.out.Mounts, specs.Mount{

@@ -11,6 +11,7 @@ import (
 
 	"skiff/runtime/hostfacts"
 	"skiff/state"
+	"skiff/state/dirs"
 )
 
 // ErrNoCommand means that neither the image nor the user says what to run.
@@ -34,6 +35,9 @@ func (b *builder) process() error {
 	}
 	p.Terminal = cfg.Terminal
 	p.Env = Environment(cfg.Env, b.hostname(), b.in.User.Home, cfg.Terminal)
+	if b.in.Notify != "" {
+		p.Env = append(p.Env, "NOTIFY_SOCKET="+notifyTarget+"/"+dirs.NotifySocket)
+	}
 	p.Cwd = cfg.Cwd
 	if p.Cwd == "" {
 		p.Cwd = "/"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -27,8 +28,8 @@ func (b *builder) resources() error {
 	host := b.in.Host
 	if b.in.Rootless {
 		host.Cgroup = host.Cgroup.By(b.cfg.CgroupManager)
-		if what := refused(b.cfg.Resources, host.Cgroup); what != "" && b.cfg.CgroupParent == "" {
-			return fmt.Errorf("cannot set the limit %s: %w", what, ErrNoLimits)
+		if v := vain(b.cfg.Resources, host.Cgroup); len(v) > 0 && b.cfg.CgroupParent == "" {
+			return fmt.Errorf("cannot set the limit %s: %w", v[0].option, ErrNoLimits)
 		}
 	}
 	r, err := Limits(b.cfg.Resources, host, b.in.BlockDevices, b.in.Warn)
@@ -67,34 +68,63 @@ func CgroupsPath(cfg *state.Config, in Inputs) string {
 	return path.Join("/", parent, id)
 }
 
-// refused names the first limit that the user asked for, by its option, whose
-// controller the user does not have.
-func refused(r state.Resources, c hostfacts.Cgroup) string {
-	block := c.Has("blkio") || c.Has("io")
-	for _, l := range []struct {
-		set, can bool
-		name     string
-	}{
-		{r.Memory != 0, c.Has("memory"), "--memory"},
-		{r.MemorySwap != 0, c.Has("memory"), "--memory-swap"},
-		{r.MemoryReservation != 0, c.Has("memory"), "--memory-reservation"},
-		{r.CPUShares != 0, c.Has("cpu"), "--cpu-shares"},
-		{r.NanoCPUs != 0, c.Has("cpu"), "--cpus"},
-		{r.CPUQuota != 0, c.Has("cpu"), "--cpu-quota"},
-		{r.CpusetCpus != "", c.Has("cpuset"), "--cpuset-cpus"},
-		{r.CpusetMems != "", c.Has("cpuset"), "--cpuset-mems"},
-		{r.PidsLimit > 0 && r.PidsLimit != DefaultPidsLimit, c.Has("pids"), "--pids-limit"},
-		{r.BlkioWeight != 0 || len(r.BlkioWeightDevice) > 0, block, "--blkio-weight"},
-		{len(r.DeviceReadBps) > 0, block, "--device-read-bps"},
-		{len(r.DeviceWriteBps) > 0, block, "--device-write-bps"},
-		{len(r.DeviceReadIOps) > 0, block, "--device-read-iops"},
-		{len(r.DeviceWriteIOps) > 0, block, "--device-write-iops"},
-	} {
-		if l.set && !l.can {
-			return l.name
-		}
+// wish is a limit that was asked for.
+type wish struct {
+	asked  bool
+	option string // as on the command line
+	// controllers are those of which one is needed.
+	controllers []string
+	// must says that the container cannot run without it, as with Docker.
+	must bool
+}
+
+// wishes lists all limits that depend on the machine's control groups. What is
+// only derived from another one is not among them.
+func wishes(r state.Resources) []wish {
+	memory, cpu, cpuset := []string{"memory"}, []string{"cpu"}, []string{"cpuset"}
+	block := []string{"blkio", "io"}
+	return []wish{
+		{r.Memory != 0, "--memory", memory, false},
+		{r.MemorySwap != 0 && r.Memory == 0, "--memory-swap", memory, false},
+		{r.MemoryReservation != 0, "--memory-reservation", memory, false},
+		{r.MemorySwappiness != nil, "--memory-swappiness", memory, false},
+		{r.OOMKillDisable, "--oom-kill-disable", memory, false},
+		{r.CPUShares != 0, "--cpu-shares", cpu, false},
+		{r.NanoCPUs != 0, "--cpus", cpu, true},
+		{r.CPUPeriod != 0, "--cpu-period", cpu, false},
+		{r.CPUQuota != 0, "--cpu-quota", cpu, false},
+		{r.CPURealtimePeriod != 0, "--cpu-rt-period", cpu, true},
+		{r.CPURealtimeRuntime != 0, "--cpu-rt-runtime", cpu, true},
+		{r.CpusetCpus != "", "--cpuset-cpus", cpuset, false},
+		{r.CpusetMems != "", "--cpuset-mems", cpuset, false},
+		{r.PidsLimit > 0 && r.PidsLimit != DefaultPidsLimit, "--pids-limit", []string{"pids"}, false},
+		{r.BlkioWeight != 0, "--blkio-weight", block, false},
+		{len(r.BlkioWeightDevice) > 0, "--blkio-weight-device", block, false},
+		{len(r.DeviceReadBps) > 0, "--device-read-bps", block, false},
+		{len(r.DeviceWriteBps) > 0, "--device-write-bps", block, false},
+		{len(r.DeviceReadIOps) > 0, "--device-read-iops", block, false},
+		{len(r.DeviceWriteIOps) > 0, "--device-write-iops", block, false},
 	}
-	return ""
+}
+
+// vain are the wishes for which there are no control groups.
+func vain(r state.Resources, c hostfacts.Cgroup) []wish {
+	return slices.DeleteFunc(wishes(r), func(w wish) bool {
+		return !w.asked || slices.ContainsFunc(w.controllers, c.Has)
+	})
+}
+
+// discard tells of each limit that the machine cannot set. Like Docker it fails
+// for those without which the container would be another one.
+func discard(list []wish, warn func(string)) error {
+	for _, w := range list {
+		lacks := "this machine has no " + w.controllers[0] + " control group"
+		if w.must {
+			return fmt.Errorf("cannot set the limit %s: %s", w.option, lacks)
+		}
+		warn("cannot set the limit " + w.option + ": " + lacks + "; the container runs without it")
+	}
+	return nil
 }
 
 // Limits turns limits into the runtime's form, leaving out what the machine's
@@ -104,9 +134,12 @@ func Limits(r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts
 	if warn == nil {
 		warn = func(string) {}
 	}
+	if err := discard(vain(r, host.Cgroup), warn); err != nil {
+		return nil, err
+	}
 	out := &specs.LinuxResources{
 		Memory: memoryLimits(r, host, warn),
-		CPU:    cpuLimits(r, host, warn),
+		CPU:    cpuLimits(r, host),
 	}
 	pids := r.PidsLimit
 	if pids == 0 {
@@ -114,8 +147,6 @@ func Limits(r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts
 	}
 	if host.Cgroup.Has("pids") {
 		out.Pids = &specs.LinuxPids{Limit: &pids}
-	} else if r.PidsLimit > 0 {
-		warn("this machine cannot limit the number of tasks (no pids cgroup)")
 	}
 	var err error
 	out.BlockIO, err = blockLimits(r, host, blocks, warn)
@@ -124,11 +155,8 @@ func Limits(r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts
 
 func memoryLimits(r state.Resources, host hostfacts.Facts, warn func(string)) *specs.LinuxMemory {
 	m := &specs.LinuxMemory{}
-	if r.Memory == 0 && r.MemorySwap == 0 && r.MemoryReservation == 0 && r.MemorySwappiness == nil && !r.OOMKillDisable {
-		return nil
-	}
-	if !host.Cgroup.Has("memory") {
-		warn("this machine cannot limit memory (no memory cgroup)")
+	if r.Memory == 0 && r.MemorySwap == 0 && r.MemoryReservation == 0 && r.MemorySwappiness == nil && !r.OOMKillDisable ||
+		!host.Cgroup.Has("memory") {
 		return nil
 	}
 	if r.Memory != 0 {
@@ -163,22 +191,13 @@ func memoryLimits(r state.Resources, host hostfacts.Facts, warn func(string)) *s
 	return m
 }
 
-func cpuLimits(r state.Resources, host hostfacts.Facts, warn func(string)) *specs.LinuxCPU {
+func cpuLimits(r state.Resources, host hostfacts.Facts) *specs.LinuxCPU {
 	c := &specs.LinuxCPU{}
-	bandwidth := r.CPUShares != 0 || r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 ||
-		r.CPURealtimePeriod != 0 || r.CPURealtimeRuntime != 0
-	switch {
-	case bandwidth && !host.Cgroup.Has("cpu"):
-		warn("this machine cannot limit processor time (no cpu cgroup)")
-	case bandwidth:
+	if host.Cgroup.Has("cpu") {
 		bandwidthLimits(c, r)
 	}
-	if r.CpusetCpus != "" || r.CpusetMems != "" {
-		if host.Cgroup.Has("cpuset") {
-			c.Cpus, c.Mems = r.CpusetCpus, r.CpusetMems
-		} else {
-			warn("this machine cannot bind containers to processors (no cpuset cgroup)")
-		}
+	if host.Cgroup.Has("cpuset") {
+		c.Cpus, c.Mems = r.CpusetCpus, r.CpusetMems
 	}
 	if *c == (specs.LinuxCPU{}) {
 		return nil
@@ -216,7 +235,6 @@ func blockLimits(r state.Resources, host hostfacts.Facts, blocks map[string]host
 		return nil, nil
 	}
 	if !host.Cgroup.Has("blkio") && !host.Cgroup.Has("io") {
-		warn("this machine cannot limit block I/O (no blkio or io cgroup)")
 		return nil, nil
 	}
 	out := &specs.LinuxBlockIO{}

@@ -51,6 +51,9 @@ type Inputs struct {
 	BlockDevices map[string]hostfacts.Device
 	// InitPath is the host's path of the init program, needed with --init.
 	InitPath string
+	// Notify is the directory of the socket for messages to the service manager;
+	// empty where the container sends none.
+	Notify string
 	// CgroupPrefix names the default parent of containers' cgroups, such as
 	// "skiff"; see cgroupsPath.
 	CgroupPrefix string

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,6 +222,7 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 			c.Security.Capabilities, _ = Capabilities(c.Security.CapAdd, nil, false)
 		}},
 		{"limit for an ordinary user without cgroups", "cannot set the limit --memory: this user has no such control group of its own (cgroup v2 with systemd gives it some)", userNS, func(c *state.Config, in *Inputs) { in.Rootless, c.Resources.Memory = true, 1<<20 }},
+		{"processors on a machine that cannot limit them", "cannot set the limit --cpus: this machine has no cpu control group", bare, func(c *state.Config, in *Inputs) { c.Resources.NanoCPUs = 1e9 }},
 		{"container that does not run", `cannot join the pid namespace of "x": it is not running`, v2, func(c *state.Config, in *Inputs) { c.Namespaces.Pid = "container:x" }},
 		{"network sysctl on the host's network", `cannot set sysctl "net.core.somaxconn": the container uses the host's network`, v2, func(c *state.Config, in *Inputs) {
 			c.Network.Mode, c.Sysctls = "host", map[string]string{"net.core.somaxconn": "1"}
@@ -241,6 +243,46 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 		if _, err := Build(cfg, in); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
+	}
+}
+
+// bare is a machine with cgroup v2 and no controllers.
+func bare() hostfacts.Facts {
+	f := v2()
+	f.Cgroup = hostfacts.Cgroup{Mode: hostfacts.CgroupV2, Controllers: []string{"devices", "freezer"}}
+	return f
+}
+
+// TestLimitsThatAreDiscarded: one line for each option, none for what is only
+// derived from one or a default.
+func TestLimitsThatAreDiscarded(t *testing.T) {
+	cfg, in := base(), inputs(bare())
+	allLimits(cfg, &in)
+	cfg.Resources.NanoCPUs = 0
+	var got []string
+	in.Warn = func(line string) { got = append(got, line) }
+	s, err := Build(cfg, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, w := range []string{
+		"memory memory", "memory-reservation memory", "memory-swappiness memory", "oom-kill-disable memory",
+		"cpu-shares cpu", "cpuset-cpus cpuset", "cpuset-mems cpuset", "pids-limit pids",
+		"blkio-weight blkio", "blkio-weight-device blkio", "device-read-bps blkio", "device-write-iops blkio",
+	} {
+		option, controller, _ := strings.Cut(w, " ")
+		want = append(want, "cannot set the limit --"+option+": this machine has no "+controller+" control group; the container runs without it")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if r := s.Linux.Resources; r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil {
+		t.Errorf("limits are set: %+v", r)
+	}
+	got, cfg.Resources = nil, state.Resources{}
+	if _, err := Build(cfg, in); err != nil || len(got) > 0 {
+		t.Errorf("without a wish: %v, %q", err, got)
 	}
 }
 

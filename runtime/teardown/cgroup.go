@@ -19,6 +19,8 @@ const (
 	killWait = 10 * time.Second
 	// removeWait bounds how long an empty cgroup may stay busy.
 	removeWait = 2 * time.Second
+	// managerWait is how long systemd may take to remove the cgroup of a scope.
+	managerWait = time.Second
 )
 
 // own keeps the directories that were made for one container: those whose name
@@ -183,11 +185,13 @@ func childless(dir string) bool {
 
 // emptyCgroups removes the cgroups. A cgroup that can be removed at once had
 // nothing in it, as is the rule at this point; only of the others the processes
-// are looked for and ended.
+// are looked for and ended. A scope's is systemd's to remove.
 func emptyCgroups(cgroups []string) error {
 	var busy []string
 	for _, dir := range own(cgroups) {
-		if err := unix.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if isScope(dir) {
+			busy = append(busy, dir)
+		} else if err := unix.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			busy = append(busy, dir)
 		}
 	}
@@ -208,6 +212,7 @@ func removeCgroups(cgroups []string) error {
 
 func removeCgroup(dir string) error {
 	deadline := time.Now().Add(removeWait)
+	leftToManager(dir)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := unix.Rmdir(dir)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -225,3 +230,24 @@ func removeCgroup(dir string) error {
 		}
 	}
 }
+
+// leftToManager waits for systemd to remove the cgroup of a scope. systemd takes
+// the scope for ended when the kernel tells it that the cgroup has become empty.
+// That message comes a moment later, and not at all once the cgroup is removed:
+// the scope would stay for ever.
+func leftToManager(dir string) {
+	events := filepath.Join(dir, "cgroup.events") // of cgroup v2, through which it learns it
+	if !isScope(dir) {
+		return
+	}
+	deadline := time.Now().Add(managerWait)
+	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 20*time.Millisecond) {
+		if _, err := os.Lstat(events); err != nil {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// isScope says whether systemd made the cgroup.
+func isScope(dir string) bool { return strings.HasSuffix(dir, ".scope") }

@@ -126,6 +126,9 @@ type Launch struct {
 	// to the container when it gets SIGTERM itself (shutdown of the machine).
 	StopSignal  int  `json:"stopSignal,omitempty"`
 	StopTimeout *int `json:"stopTimeout,omitempty"`
+	// NotifySocket is where the container's messages to the service manager go,
+	// in the form of NOTIFY_SOCKET (sd_notify(3)); empty where it sends none.
+	NotifySocket string `json:"notifySocket,omitempty"`
 }
 
 // Size is a terminal's size in characters.

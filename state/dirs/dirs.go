@@ -181,6 +181,13 @@ func (c Container) ResolvConf() string   { return filepath.Join(c.Run, "resolv.c
 func (c Container) Hosts() string        { return filepath.Join(c.Run, "hosts") }
 func (c Container) HostnameFile() string { return filepath.Join(c.Run, "hostname") }
 
+// Notify is the directory of the socket for the container's messages to the
+// service manager, and NotifySocket that socket's name there.
+func (c Container) Notify() string { return filepath.Join(c.Run, "notify") }
+
+// NotifySocket is the name of the socket in Notify.
+const NotifySocket = "notify.sock"
+
 // Netns is the file by which pasta knows the network namespace; pasta ends when
 // it is removed.
 func (c Container) Netns() string { return filepath.Join(c.Run, "netns") }

@@ -32,15 +32,11 @@ func TestSystemd(t *testing.T) {
 // TestUser runs a shell script in the session of an ordinary user.
 func TestUser(t *testing.T) {
 	dir := share(t)
-	script, err := os.ReadFile("testdata/user.sh")
-	if err != nil {
+	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir+"/user.sh", script, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("../testbed/uml/run.sh", "--user", "tester", "--timeout", "200", "--share", dir, "--",
-		"sh", "-ex", "/share/user.sh", "/share").CombinedOutput()
+	out, err := exec.Command("../testbed/uml/run.sh", "--timeout", "300", "--share", dir, "--",
+		"sh", "-ex", "/share/session.sh", "sh", "-ex", "/share/user.sh", "/share").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
