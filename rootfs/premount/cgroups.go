@@ -14,7 +14,7 @@ func (a *applier) cgroups(opt options, place string) error {
 	if len(all) == 0 {
 		return unix.EOPNOTSUPP
 	}
-	target, err := a.root.Mountpoint(place, true)
+	target, _, err := a.root.Mountpoint(place, true)
 	if err != nil {
 		return err
 	}

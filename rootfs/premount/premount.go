@@ -11,6 +11,7 @@
 package premount
 
 import (
+	"errors"
 	"os"
 	"path"
 	"strings"
@@ -141,7 +142,7 @@ func (a *applier) bind(source string, opt options, place string) error {
 	if err := unix.Fstat(tree, &st); err != nil {
 		return err
 	}
-	target, err := a.root.Mountpoint(place, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+	target, _, err := a.root.Mountpoint(place, st.Mode&unix.S_IFMT == unix.S_IFDIR)
 	if err != nil {
 		return err
 	}
@@ -152,12 +153,12 @@ func (a *applier) bind(source string, opt options, place string) error {
 // fileSystem mounts a new file system. A tmpfs has the mode of the directory
 // that it covers, unless its options say otherwise.
 func (a *applier) fileSystem(m specs.Mount, opt options, place string) error {
-	target, err := a.root.Mountpoint(place, true)
+	target, made, err := a.root.Mountpoint(place, true)
 	if err != nil {
 		return err
 	}
 	defer target.Close()
-	if m.Type == "tmpfs" {
+	if m.Type == "tmpfs" && !made {
 		mode, err := modeOption(target)
 		if err != nil {
 			return err
@@ -170,10 +171,11 @@ func (a *applier) fileSystem(m specs.Mount, opt options, place string) error {
 	}
 	defer unix.Close(fs)
 	if place == "/dev" && a.o.Devices {
-		if err := makeNodes(fs); err != nil {
-			return err // such as EPERM in a user namespace
+		err := makeNodes(fs)
+		if err != nil && !errors.Is(err, unix.EPERM) {
+			return err
 		}
-		a.res.Devices = true
+		a.res.Devices = err == nil // in a user namespace nobody may make any
 	}
 	if err := attach(fs, target); err != nil {
 		a.res.Devices = false

@@ -11,28 +11,28 @@ import (
 // Mountpoint opens (O_PATH) what is to be covered by a mount, and makes it and
 // the directories above it where they are missing: a directory, or an empty
 // file. A symbolic link in any part of the path is the error ELOOP: what is
-// mounted goes to the very path that was named, or nowhere. So is ".." of the
-// root an error, and openat2(2) is needed.
-func (r *Root) Mountpoint(name string, dir bool) (*os.File, error) {
-	fd, err := mountpoint(r.fd(), path.Clean("/"+name), dir)
+// mounted goes to the very path that was named, or nowhere. The root itself is the
+// error EBUSY, and openat2(2) is needed. made says that it was missing.
+func (r *Root) Mountpoint(name string, dir bool) (f *os.File, made bool, err error) {
+	fd, made, err := mountpoint(r.fd(), path.Clean("/"+name), dir)
 	if err != nil {
-		return nil, &os.PathError{Op: "open mount point", Path: name, Err: err}
+		return nil, false, &os.PathError{Op: "open mount point", Path: name, Err: err}
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return os.NewFile(uintptr(fd), name), made, nil
 }
 
-func mountpoint(root int, name string, dir bool) (int, error) {
+func mountpoint(root int, name string, dir bool) (fd int, made bool, err error) {
 	if name == "/" {
-		return -1, unix.EBUSY
+		return -1, false, unix.EBUSY
 	}
-	fd, err := openPlain(root, name)
+	fd, err = openPlain(root, name)
 	if !errors.Is(err, unix.ENOENT) {
-		return fd, err
+		return fd, false, err
 	}
 	parent, base := root, path.Base(name)
 	if up := path.Dir(name); up != "/" {
-		if parent, err = mountpoint(root, up, true); err != nil {
-			return -1, err
+		if parent, _, err = mountpoint(root, up, true); err != nil {
+			return -1, false, err
 		}
 		defer unix.Close(parent)
 	}
@@ -42,9 +42,10 @@ func mountpoint(root int, name string, dir bool) (int, error) {
 		err = makeFile(parent, base)
 	}
 	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return -1, err
+		return -1, false, err
 	}
-	return openPlain(parent, base)
+	fd, err = openPlain(parent, base)
+	return fd, true, err
 }
 
 func makeFile(parent int, name string) error {
