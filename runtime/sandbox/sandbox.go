@@ -26,7 +26,6 @@ import (
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runc/libcontainer/system"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	seccomp "github.com/seccomp/libseccomp-golang"
 	"github.com/sirupsen/logrus"
 )
 
@@ -93,7 +92,6 @@ func IsInit() bool {
 func Init() {
 	// The process lives for a few milliseconds more: collecting garbage is waste.
 	debug.SetGCPercent(-1)
-	go seccomp.Prepare() // the process waits for others now and then
 	libcontainer.Init()
 }
 
