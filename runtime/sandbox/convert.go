@@ -46,18 +46,28 @@ func group(c *configs.Seccomp) {
 		return
 	}
 	var out []*configs.Syscall
+	var names []string // of the last one in out
 	for _, r := range c.Syscalls {
 		if strings.Contains(r.Name, libseccomp.Separator) {
 			continue // no system call is called so: it must not pass for a group
 		}
 		if n := len(out); n > 0 && alike(out[n-1], r) {
-			out[n-1].Name += libseccomp.Separator + r.Name
+			names = append(names, r.Name)
 			continue
 		}
+		rename(out, names)
 		one := *r
-		out = append(out, &one)
+		out, names = append(out, &one), append(names[:0], r.Name)
 	}
+	rename(out, names)
 	c.Syscalls = out
+}
+
+// rename gives the last rule the names that it stands for.
+func rename(rules []*configs.Syscall, names []string) {
+	if n := len(rules); n > 0 {
+		rules[n-1].Name = strings.Join(names, libseccomp.Separator)
+	}
 }
 
 // alike leaves out notifications, whose names libcontainer looks at.
