@@ -51,27 +51,23 @@ type table struct {
 	numbers func() map[string]int32
 }
 
+var tables = [...]table{
+	ArchX86:         {"x86", 0x40000003, true, x86Numbers},
+	ArchAMD64:       {"amd64", 0xc000003e, false, amd64Numbers},
+	ArchX32:         {"x32", 0xc000003e, true, x32Numbers},
+	ArchARM:         {"arm", 0x40000028, true, armNumbers},
+	ArchARM64:       {"arm64", 0xc00000b7, false, arm64Numbers},
+	ArchPPC64LE:     {"ppc64le", 0xc0000015, false, ppc64leNumbers},
+	ArchRISCV64:     {"riscv64", 0xc00000f3, false, riscv64Numbers},
+	ArchLOONGARCH64: {"loong64", 0xc0000102, false, loong64Numbers},
+}
+
 // tableOf gives the table of an architecture, or nil.
 func tableOf(a ScmpArch) *table {
-	switch a {
-	case ArchX86:
-		return &table{"x86", 0x40000003, true, x86Numbers}
-	case ArchAMD64:
-		return &table{"amd64", 0xc000003e, false, amd64Numbers}
-	case ArchX32:
-		return &table{"x32", 0xc000003e, true, x32Numbers}
-	case ArchARM:
-		return &table{"arm", 0x40000028, true, armNumbers}
-	case ArchARM64:
-		return &table{"arm64", 0xc00000b7, false, arm64Numbers}
-	case ArchPPC64LE:
-		return &table{"ppc64le", 0xc0000015, false, ppc64leNumbers}
-	case ArchRISCV64:
-		return &table{"riscv64", 0xc00000f3, false, riscv64Numbers}
-	case ArchLOONGARCH64:
-		return &table{"loong64", 0xc0000102, false, loong64Numbers}
+	if int(a) >= len(tables) || tables[a].name == "" {
+		return nil
 	}
-	return nil
+	return &tables[a]
 }
 
 // The tables are read when they are first used: most runs of skiff use none.
@@ -140,12 +136,16 @@ func GetArchFromString(name string) (ScmpArch, error) {
 
 // GetNativeArch is the architecture that this program was built for.
 func GetNativeArch() (ScmpArch, error) {
+	return native()
+}
+
+var native = sync.OnceValues(func() (ScmpArch, error) {
 	name := runtime.GOARCH
 	if name == "386" {
 		name = "x86"
 	}
 	return GetArchFromString(name)
-}
+})
 
 func (a ScmpArch) String() string {
 	if t := tableOf(a); t != nil {

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -116,13 +117,8 @@ type span struct {
 // spans cuts an architecture's numbers into ranges, in order. The first begins
 // at 0.
 func (f *ScmpFilter) spans(a ScmpArch) []span {
-	leaves := f.leaves(a)
-	numbers := make([]uint32, 0, len(leaves))
-	for n := range leaves {
-		numbers = append(numbers, n)
-	}
-	slices.Sort(numbers)
-	out := []span{{leaf: leaf{act: f.byDefault}}}
+	out := make([]span, 1, 128)
+	out[0].leaf.act = f.byDefault
 	add := func(first uint32, l leaf) {
 		last := &out[len(out)-1]
 		switch {
@@ -136,33 +132,35 @@ func (f *ScmpFilter) spans(a ScmpArch) []span {
 			out = append(out, span{first, l})
 		}
 	}
-	for _, n := range numbers {
-		add(n, leaves[n])
+	said := f.said(a)
+	for len(said) > 0 {
+		n, l := said[0].number, leaf{act: f.byDefault}
+		for settled := false; len(said) > 0 && said[0].number == n; said = said[1:] {
+			switch r := said[0].rule; {
+			case settled:
+			case len(r.conds) == 0:
+				l, settled = leaf{act: r.act}, true
+			default:
+				l.chains = append(l.chains, r)
+			}
+		}
+		add(n, l)
 		add(n+1, leaf{act: f.byDefault})
 	}
 	return out
 }
 
-// leaves gathers the rules by the numbers that the architecture has for them.
-func (f *ScmpFilter) leaves(a ScmpArch) map[uint32]leaf {
-	out := make(map[uint32]leaf, len(f.rules))
-	settled := map[uint32]bool{} // by a rule without conditions
-	put := func(n uint32, r rule) {
-		if settled[n] {
-			return
-		}
-		l, ok := out[n]
-		if !ok {
-			l.act = f.byDefault
-		}
-		if len(r.conds) == 0 {
-			settled[n] = true
-			l = leaf{act: r.act}
-		} else {
-			l.chains = append(l.chains, r)
-		}
-		out[n] = l
-	}
+// saying is what a rule says about one number.
+type saying struct {
+	number uint32
+	rule   rule
+}
+
+// said gathers the rules by the numbers that the architecture has for their
+// calls, sorted; those about one number are in the order of the rules. The first
+// without conditions settles the matter.
+func (f *ScmpFilter) said(a ScmpArch) []saying {
+	out := make([]saying, 0, 512)
 	numbers, names := tableOf(a).numbers(), nativeNames()
 	also := map[string]multiplex(nil)
 	if a == ArchX86 {
@@ -171,14 +169,15 @@ func (f *ScmpFilter) leaves(a ScmpArch) map[uint32]leaf {
 	for _, r := range f.rules {
 		for _, name := range namesOf(r.call, names) {
 			if n, ok := numbers[name]; ok {
-				put(uint32(n), r)
+				out = append(out, saying{uint32(n), r})
 			}
 			if m, ok := also[name]; ok {
 				// Its own arguments are behind a pointer there, out of a filter's reach.
-				put(m.number, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(m.call)}}})
+				out = append(out, saying{m.number, rule{act: r.act, conds: []ScmpCondition{{Op: CompareEqual, Operand1: uint64(m.call)}}}})
 			}
 		}
 	}
+	slices.SortStableFunc(out, func(a, b saying) int { return cmp.Compare(a.number, b.number) })
 	return out
 }
 

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -61,20 +62,15 @@ func (t *groupTable) names(i int) []string {
 	return t.list[i]
 }
 
-// add gives a group its number. Names that are no system call are left out.
+// add gives a group its number. One of its names at least is a system call.
 func (t *groupTable) add(text string) (ScmpSyscall, error) {
-	var known []string
-	for name := range strings.SplitSeq(text, Separator) {
-		if _, err := GetSyscallFromName(name); err == nil {
-			known = append(known, name)
-		}
-	}
-	if len(known) == 0 {
+	names := strings.Split(text, Separator)
+	if !slices.ContainsFunc(names, func(name string) bool { _, err := GetSyscallFromName(name); return err == nil }) {
 		return 0, fmt.Errorf("there is no system call %q", text)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list = append(t.list, known)
+	t.list = append(t.list, names)
 	return ScmpSyscall(firstGroup - (len(t.list) - 1)), nil
 }
 
