@@ -1,5 +1,8 @@
 package sandbox
 
+// extern int skiff_warmer; // warm.c
+import "C"
+
 import (
 	"encoding/json"
 	"os"
@@ -7,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runc/libcontainer"
+	"golang.org/x/sys/unix"
 )
 
 // Warm shortens a Create that follows within a few milliseconds, and is called
@@ -16,12 +20,18 @@ import (
 // processors to pass a quiet state (cgroup_threadgroup_rwsem, an RCU grace
 // period): about six milliseconds in which nothing is computed. Whoever moves
 // another one shortly afterwards does not wait. So this process moves itself to
-// where it is already, while there is other work to do.
+// where it is already, while there is other work to do. For a command line that
+// begins a process a child does that before Go's runtime is there (warm.c), and
+// is only to be reaped.
 //
 // And package os finds out with a first child of its own, one that ends at once,
 // what it can start children with.
 func Warm() {
-	go warm()
+	if child := int(C.skiff_warmer); child > 0 {
+		go unix.Wait4(child, nil, unix.WALL, nil)
+	} else {
+		go warm()
+	}
 	go os.FindProcess(os.Getpid())
 }
 
