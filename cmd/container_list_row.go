@@ -73,7 +73,14 @@ func (r psRow) Status() string {
 	code := strconv.Itoa(st.ExitCode)
 	switch st.Phase {
 	case state.Running:
-		return up
+		switch word := r.c.HealthWord(); word {
+		case "none":
+			return up
+		case state.HealthStarting:
+			return up + " (health: starting)"
+		default:
+			return up + " (" + word + ")"
+		}
 	case state.Paused:
 		if r.docker {
 			return up + " (Paused)"

@@ -53,7 +53,7 @@ func processFlags() []cli.Flag {
 		toggle("Put a small init process in front", "init"),
 		text("Signal that stop sends", "stop-signal"),
 		number("Seconds that stop waits before it kills", "stop-timeout"),
-		text("Who tells systemd that the container is ready: conmon, container, ignore", "sdnotify"),
+		text("Who tells systemd that the container is ready: conmon, container, healthy, ignore", "sdnotify"),
 		text("When to start again: no, on-failure[:COUNT], always, unless-stopped", "restart"),
 		toggle("Remove the container when it has ended", "rm"),
 	}
@@ -151,18 +151,6 @@ func securityFlags() []cli.Flag {
 		text("UTS namespace: private, host, container:NAME", "uts"),
 		text("User namespace: private, host", "userns"),
 		text("Cgroup namespace: private, host", "cgroupns"),
-	}
-}
-
-func healthFlags() []cli.Flag {
-	return []cli.Flag{
-		text("Command that tells whether the container works", "health-cmd"),
-		text("Time between checks", "health-interval"),
-		text("Time that one check may take", "health-timeout"),
-		text("Time after the start in which failures do not count", "health-start-period"),
-		text("Time between checks in the start period", "health-start-interval"),
-		number("Failures in a row that make the container unhealthy", "health-retries"),
-		toggle("Leave out the image's health check", "no-healthcheck"),
 	}
 }
 

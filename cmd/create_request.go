@@ -77,8 +77,9 @@ func (f *form) conflicts() {
 		}
 	}
 	if c.Bool("no-healthcheck") {
-		for _, n := range []string{"health-cmd", "health-interval", "health-timeout", "health-start-period", "health-start-interval", "health-retries"} {
-			if c.IsSet(n) {
+		for _, flag := range healthFlags() {
+			n := flag.Names()[0]
+			if n != "no-healthcheck" && c.IsSet(n) {
 				f.err = fmt.Errorf("--no-healthcheck and --%s cannot be set together", n)
 				return
 			}
@@ -266,36 +267,6 @@ func (f *form) environment() {
 	}, func(kv []string) { *env = append(*env, kv...) })
 	values(f, "env", func(s string) ([]string, error) { return parse.Env(s, environ) },
 		func(kv []string) { *env = append(*env, kv...) })
-}
-
-func (f *form) health() {
-	given := &f.req.Explicit
-	given.NoHealthcheck = f.c.Bool("no-healthcheck")
-	var h state.Healthcheck
-	set := false
-	word(f, "health-cmd", func(s string) ([]string, error) {
-		if s == "" {
-			return nil, errors.New("the health command is empty")
-		}
-		return parse.HealthCmd(s), nil
-	}, func(t []string) { h.Test, given.HealthCmd, set = t, true, true })
-	for _, d := range []struct {
-		name  string
-		dst   *duration
-		given *bool
-	}{
-		{"health-interval", &h.Interval, &given.HealthInterval},
-		{"health-timeout", &h.Timeout, &given.HealthTimeout},
-		{"health-start-period", &h.StartPeriod, &given.HealthStartPeriod},
-		{"health-start-interval", &h.StartInterval, &given.HealthStartInterval},
-	} {
-		word(f, d.name, func(s string) (duration, error) { return parse.Duration("--"+d.name, s) },
-			func(v duration) { *d.dst, *d.given, set = v, true, true })
-	}
-	f.number("health-retries", 0, 1<<31-1, func(n int) { h.Retries, given.HealthRetries, set = n, true, true })
-	if set {
-		f.cfg.Healthcheck = &h
-	}
 }
 
 func (f *form) log() {

@@ -50,6 +50,7 @@ func commands() []command {
 		{name: "container exists", new: newContainerExists},
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
+		{name: "healthcheck run", new: newHealthcheckRun},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
@@ -100,6 +101,7 @@ func commands() []command {
 func groups() [][2]string {
 	return [][2]string{
 		{"container", "Manage containers"},
+		{"healthcheck", "Check the health of containers"},
 		{"image", "Manage images"},
 		{"network", "Manage networks"},
 		{"pod", "Manage pods (skiff keeps none)"},

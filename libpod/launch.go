@@ -126,8 +126,11 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	l := e.launchMessage(cfg, opt)
 	notify, err := newNotifier(cfg, os.Getenv)
 	e.warnOf(err)
-	if notify.relay {
+	switch {
+	case notify.relay:
 		l.NotifySocket = notify.socket
+	case notify.healthy:
+		l.ReadySocket = notify.socket
 	}
 	start := monitorclient.StartOptions{}
 	if opt.stdio != nil {
@@ -238,6 +241,7 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		StopTimeout: cfg.Process.StopTimeout,
 		Labels:      logFields(cfg),
 		Image:       cfg.Image.Name,
+		Health:      healthOrder(cfg),
 	}
 	if cfg.AutoRemove {
 		for _, m := range cfg.Mounts {

@@ -117,7 +117,9 @@ func oldestFirst(found []*Container) []Container {
 // listed reads one container for a list.
 func (e *Engine) listed(reader *state.SurveyReader, id string) (*Container, error) {
 	if cfg, st, ok := reader.Ended(id); ok {
-		return &Container{Config: cfg, Status: state.Live{Status: st}, Roots: e.Roots}, nil
+		c := &Container{Config: cfg, Status: state.Live{Status: st}, Roots: e.Roots}
+		e.health(c)
+		return c, nil
 	}
 	c, err := e.container(id)
 	if err != nil {
@@ -156,7 +158,9 @@ func (e *Engine) container(id string) (Container, error) {
 	if err != nil {
 		return Container{}, err
 	}
-	return Container{Config: cfg, Status: live, Roots: e.Roots}, nil
+	c := Container{Config: cfg, Status: live, Roots: e.Roots}
+	e.health(&c)
+	return c, nil
 }
 
 // Latest is the id of the container that was made last. Podman: --latest.

@@ -139,7 +139,7 @@ func stateFilter(f Filter) (predicate[Container], error) {
 		default:
 			return nil, badFilter(f, "want starting, healthy, unhealthy or none")
 		}
-		return func(Container) bool { return f.Value == "none" }, nil
+		return func(c Container) bool { return c.HealthWord() == f.Value }, nil
 	case "restart-policy":
 		return func(c Container) bool { return restartName(c.Config.Restart) == f.Value }, nil
 	case "should-start-on-boot":

@@ -17,6 +17,8 @@ type notifier struct {
 	socket string
 	// relay says that the container speaks for itself, through the monitor.
 	relay bool
+	// healthy says that the monitor tells when the container is healthy.
+	healthy bool
 }
 
 // newNotifier reads the environment. Without a wish of the user's it looks
@@ -33,13 +35,14 @@ func newNotifier(cfg *state.Config, env func(string) string) (notifier, error) {
 	if !strings.HasPrefix(socket, "/") && !strings.HasPrefix(socket, "@") {
 		return notifier{}, fmt.Errorf("cannot use NOTIFY_SOCKET=%q: it is neither a path nor an abstract socket", socket)
 	}
-	return notifier{socket: socket, relay: cfg.Notify == state.NotifyContainer}, nil
+	return notifier{socket: socket, relay: cfg.Notify == state.NotifyContainer, healthy: cfg.Notify == state.NotifyHealthy}, nil
 }
 
 // spawned is called when there is a monitor, which becomes the service's main
-// process. Where the container speaks for itself systemd has to know it before.
+// process. Where the monitor or the container says that it is ready systemd has to
+// know it before.
 func (n notifier) spawned(pid int) error {
-	if !n.relay {
+	if !n.relay && !n.healthy {
 		return nil
 	}
 	return n.send(fmt.Sprintf("MAINPID=%d", pid))
@@ -48,7 +51,7 @@ func (n notifier) spawned(pid int) error {
 // started is called when the container's program begins. It is one message:
 // after a change of the main process systemd does not listen to this one.
 func (n notifier) started(pid int) error {
-	if n.socket == "" || n.relay {
+	if n.socket == "" || n.relay || n.healthy {
 		return nil
 	}
 	return n.send(fmt.Sprintf("MAINPID=%d\nREADY=1", pid))

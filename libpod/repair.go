@@ -119,6 +119,7 @@ func (e *Engine) repairLocked(ctx context.Context, id string) error {
 		errs = append(errs, e.removeRecord(ctx, cfg, true))
 		return errors.Join(errs...)
 	}
+	e.keepHealth(cfg)
 	errs = append(errs, jsonfile.Write(c.Exit(), st, jsonfile.Volatile), os.RemoveAll(c.Run))
 	return errors.Join(errs...)
 }

@@ -144,6 +144,7 @@ func (e *Engine) leavesStreams(cfg *state.Config) bool {
 type monitor interface {
 	Update(restart *state.RestartPolicy, name string) error
 	Paused(bool) error
+	UpdateHealth(wire.Health) error
 }
 
 // tellMonitor does something with the container's monitor, if it has one.

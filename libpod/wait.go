@@ -3,6 +3,7 @@ package libpod
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +34,9 @@ func (e *Engine) Wait(ctx context.Context, ref string, conditions []string, inte
 	if err != nil {
 		return 125, err
 	}
+	if err := e.waitable(id, ref, conditions); err != nil {
+		return 125, err
+	}
 	for {
 		st, err := e.status(ctx, id)
 		if errors.Is(err, state.ErrNotFound) {
@@ -44,7 +48,7 @@ func (e *Engine) Wait(ctx context.Context, ref string, conditions []string, inte
 		if err != nil {
 			return 125, err
 		}
-		if slices.ContainsFunc(conditions, func(c string) bool { return holds(c, before, st) }) {
+		if slices.ContainsFunc(conditions, func(c string) bool { return holds(c, before, st) || e.isHealth(id, c, st) }) {
 			return st.ExitCode, nil
 		}
 		if !slices.Contains(conditions, "next-exit") || st.Phase.Active() {
@@ -54,6 +58,29 @@ func (e *Engine) Wait(ctx context.Context, ref string, conditions []string, inte
 			return 125, err
 		}
 	}
+}
+
+// waitable refuses conditions that can never hold.
+func (e *Engine) waitable(id, ref string, conditions []string) error {
+	for _, c := range conditions {
+		if c != state.HealthHealthy && c != state.HealthUnhealthy {
+			return nil
+		}
+	}
+	cfg, err := e.Store.Load(id)
+	if err == nil && cfg.Healthcheck == nil {
+		err = fmt.Errorf("cannot wait for container %s to be %s: it has no health check", ref, conditions[0])
+	}
+	return err
+}
+
+// isHealth reports whether a condition of Wait is the health of a container.
+func (e *Engine) isHealth(id, condition string, now state.Status) bool {
+	if condition != state.HealthHealthy && condition != state.HealthUnhealthy {
+		return false
+	}
+	h, err := e.Store.Health(id, now.Phase.Active())
+	return err == nil && h != nil && h.Status == condition
 }
 
 // holds reports whether a condition of Wait is true of a container.

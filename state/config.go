@@ -284,6 +284,8 @@ const (
 	NotifyContainer = "container"
 	// NotifyConmon: skiff, when the program begins.
 	NotifyConmon = "conmon"
+	// NotifyHealthy: skiff, when the first health check has succeeded.
+	NotifyHealthy = "healthy"
 	// NotifyIgnore: nobody.
 	NotifyIgnore = "ignore"
 )
@@ -310,16 +312,4 @@ type LogConfig struct {
 	Tag string `json:"tag,omitempty"`
 	// Options are the --log-opt values as given, for inspect.
 	Options map[string]string `json:"options,omitempty"`
-}
-
-// Healthcheck is a command that tells whether the container works.
-// OCI image config (Docker extension): Healthcheck.
-type Healthcheck struct {
-	// Test is [CMD, args…], [CMD-SHELL, line] or [NONE].
-	Test          []string      `json:"test"`
-	Interval      time.Duration `json:"interval,omitempty"`
-	Timeout       time.Duration `json:"timeout,omitempty"`
-	StartPeriod   time.Duration `json:"startPeriod,omitempty"`
-	StartInterval time.Duration `json:"startInterval,omitempty"`
-	Retries       int           `json:"retries,omitempty"`
 }

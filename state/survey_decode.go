@@ -45,7 +45,7 @@ func (r *SurveyReader) decodeListed(data []byte, cfg *Config) bool {
 func unlisted(name string) bool {
 	switch name {
 	case "createCommand", "hostname", "domainname", "readOnly", "readOnlyTmpfs", "shmSize", "namespaces",
-		"resources", "security", "devices", "ulimits", "sysctls", "log", "notify", "healthcheck",
+		"resources", "security", "devices", "ulimits", "sysctls", "log", "notify",
 		"cgroupManager", "cgroupParent", "runtime":
 		return true
 	}

@@ -1,7 +1,6 @@
 package parse
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -152,12 +151,10 @@ func CPUSet(what, s string) (highest int, err error) {
 // Podman: --sdnotify.
 func Notify(s string) (string, error) {
 	switch s {
-	case state.NotifyContainer, state.NotifyConmon, state.NotifyIgnore:
+	case state.NotifyContainer, state.NotifyConmon, state.NotifyHealthy, state.NotifyIgnore:
 		return s, nil
-	case "healthy":
-		return "", errors.New("cannot use --sdnotify healthy: skiff does not run health checks yet")
 	}
-	return "", fmt.Errorf("invalid value %q for --sdnotify: want conmon, container or ignore", s)
+	return "", fmt.Errorf("invalid value %q for --sdnotify: want conmon, container, healthy or ignore", s)
 }
 
 // Restart reads no, always, unless-stopped or on-failure[:N]. Docker: --restart.
@@ -165,7 +162,7 @@ func Restart(s string) (p state.RestartPolicy, err error) {
 	name, count, has := strings.Cut(s, ":")
 	p.Name = name
 	switch name {
-	case "", state.RestartNo:
+	case "", state.RestartNo, "never": // never: Podman's
 		p.Name = state.RestartNo
 	case state.RestartAlways, state.RestartUnlessStopped, state.RestartOnFailure:
 	default:

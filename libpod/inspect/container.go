@@ -69,8 +69,9 @@ type ContainerState struct {
 	Error         string
 	StartedAt     time.Time
 	FinishedAt    time.Time
-	CgroupPath    string `json:",omitempty"`
-	StoppedByUser bool   `json:",omitempty"`
+	CgroupPath    string  `json:",omitempty"`
+	StoppedByUser bool    `json:",omitempty"`
+	Health        *Health `json:",omitempty"`
 }
 
 // ContainerConfig is what the container runs.
@@ -99,6 +100,7 @@ type ContainerConfig struct {
 	CreateCommand []string `json:",omitempty"`
 	StopTimeout   *int     `json:",omitempty"`
 	SdNotifyMode  string   `json:",omitempty"`
+	healthSettings
 }
 
 // Healthcheck is how the container's health is to be asked for; durations are
@@ -203,6 +205,10 @@ func (c Container) Docker() *DockerContainer {
 		HostConfig: p.HostConfig, GraphDriver: p.GraphDriver, SizeRw: p.SizeRw, SizeRootFs: p.SizeRootFs,
 		Mounts: p.Mounts, Config: p.Config, NetworkSettings: networkSettings(c, true),
 	}
+	doc.Config.healthSettings = healthSettings{}
+	if h := doc.State.Health; h != nil && h.Status == state.HealthStopped {
+		h.Status = state.HealthUnhealthy // so has Docker those that have ended
+	}
 	doc.Config.Image = c.Config.Image.Given
 	if doc.Config.Image == "" {
 		doc.Config.Image = Familiar(c.Config.Image.Name)
@@ -224,6 +230,7 @@ func (c Container) state() *ContainerState {
 		Status: string(st.Phase), Running: st.Phase.Active(), Paused: st.Phase == state.Paused,
 		Restarting: st.Phase == state.Restarting, OOMKilled: st.OOMKilled, Pid: livePid(st),
 		ExitCode: st.ExitCode, Error: st.Error, StartedAt: st.StartedAt, FinishedAt: st.FinishedAt,
+		Health: health(c.Health),
 	}
 }
 
@@ -263,7 +270,7 @@ func (c Container) config() *ContainerConfig {
 		Env: list(p.Env), Cmd: p.Cmd, Image: cfg.Image.Name, WorkingDir: p.Cwd, Entrypoint: p.Entrypoint,
 		Labels: nonNil(cfg.Labels), Annotations: cfg.Annotations, StopSignal: signalName(p.StopSignal),
 		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, SdNotifyMode: cfg.Notify, Healthcheck: healthcheck(cfg.Healthcheck),
-		ExposedPorts: exposed(cfg),
+		ExposedPorts: exposed(cfg), healthSettings: settingsOf(cfg.Healthcheck),
 	}
 	if doc.Hostname == "" && cfg.Namespaces.Uts == "" {
 		doc.Hostname = cfg.ID[:min(12, len(cfg.ID))]

@@ -26,6 +26,9 @@ type Container struct {
 	// system. Nil where they were not asked for.
 	SizeRw, SizeRoot *int64
 	Namespaces       Namespaces
+	// Health is nil for a container without health check, and for one that has
+	// never run.
+	Health *state.Health
 }
 
 // Namespaces are the inode numbers of a process's namespaces; empty where they

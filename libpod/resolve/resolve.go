@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"skiff/libpod/settings"
@@ -147,47 +146,6 @@ func merged(low, high map[string]string) map[string]string {
 func (b *builder) labels() error {
 	b.cfg.Labels = merged(b.img.Labels, b.cfg.Labels)
 	b.cfg.Annotations = merged(b.in.Defaults.Containers.Annotations, b.cfg.Annotations)
-	return nil
-}
-
-// health is the image's check with what the user gave in place of its parts.
-func (b *builder) health() error {
-	c, given := b.cfg, b.in.Given
-	user := c.Healthcheck
-	c.Healthcheck = nil
-	if given.NoHealthcheck {
-		return nil
-	}
-	var h state.Healthcheck
-	if b.img.Healthcheck != nil {
-		h = *b.img.Healthcheck
-	}
-	if user != nil {
-		if given.HealthCmd {
-			h.Test = user.Test
-		}
-		if given.HealthRetries {
-			h.Retries = user.Retries
-		}
-		for _, p := range []struct {
-			given    bool
-			dst, src *time.Duration
-		}{
-			{given.HealthInterval, &h.Interval, &user.Interval},
-			{given.HealthTimeout, &h.Timeout, &user.Timeout},
-			{given.HealthStartPeriod, &h.StartPeriod, &user.StartPeriod},
-			{given.HealthStartInterval, &h.StartInterval, &user.StartInterval},
-		} {
-			if p.given {
-				*p.dst = *p.src
-			}
-		}
-	}
-	if len(h.Test) == 0 || h.Test[0] == "NONE" {
-		return nil
-	}
-	h.Test = slices.Clone(h.Test)
-	c.Healthcheck = &h
 	return nil
 }
 

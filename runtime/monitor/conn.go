@@ -31,6 +31,7 @@ const (
 	roleAttached             // client of a session's streams
 	roleWait                 // waits for the end of the first process
 	roleGone                 // waits for the end of the monitor
+	roleCheck                // waits for a health check
 	roleDone                 // is closed when everything is sent
 )
 

@@ -38,9 +38,13 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	if err := errors.Join(problems...); err != nil {
 		s.Error = err.Error()
 	}
+	if m.health != nil {
+		m.health.end()
+	}
 	m.reap() // what was killed with it: processes started by exec, orphans
-	delay, again := m.restart.next(s.ExitCode, s.FinishedAt.Sub(s.StartedAt))
-	if m.stopping || m.terminating || !again {
+	delay, again := m.restart.next(s.ExitCode, s.FinishedAt.Sub(s.StartedAt), m.revive)
+	m.revive = false
+	if m.stopping || m.terminating || m.halted || !again {
 		m.leave()
 		return
 	}

@@ -11,7 +11,8 @@ import (
 type execution struct {
 	m      *monitor
 	s      *session
-	client *conn // nil for a detached one
+	client *conn  // nil for a health check
+	check  *check // nil for an exec
 	status state.Status
 	begun  bool // the stage has ended and the client knows
 	// early is the end of a program that was reaped before its stage.
@@ -36,12 +37,18 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 		c.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
 		return
 	}
-	x := &execution{m: m, s: s, client: c}
-	m.churn += 4 << 10
 	c.role = roleAttached
 	if e.Attach != nil && !e.Detach {
 		s.attachClient(c, *e.Attach)
 	}
+	m.churn += 4 << 10
+	m.execute(st, s, e).client = c
+}
+
+// execute has a stage start a program. How that goes on is told to the
+// execution, not before the loop turns.
+func (m *monitor) execute(st *stage, s *session, e *wire.Exec) *execution {
+	x := &execution{m: m, s: s}
 	st.reported = func() {
 		x.status = state.Status{
 			Version: state.StatusVersion, BootID: m.l.BootID, Phase: state.Running,
@@ -53,6 +60,7 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 	if err := sendSpec(st, e); err != nil {
 		st.hangUp() // its end is reported when it is reaped
 	}
+	return x
 }
 
 // sendSpec hands the program's description to the stage. It may be longer than
@@ -91,7 +99,7 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 			delete(x.m.execs, st.report.Pid)
 		}
 		x.s.closeStreams()
-		x.client.last(wire.KindFailed, f)
+		x.failed(f)
 		return
 	}
 	if e.Terminal {
@@ -100,21 +108,33 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 			err = x.s.adoptTerminal(fd, e.OpenStdin)
 		}
 		if err != nil {
-			x.client.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
+			x.failed(wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
 			return
 		}
 	}
 	x.s.listen()
 	x.begun = true
-	if e.Detach {
+	switch {
+	case x.check != nil:
+		x.check.begun()
+	case e.Detach:
 		x.client.last(wire.KindStarted, &x.status)
-	} else {
+	default:
 		x.client.sendJSON(wire.KindStarted, &x.status)
 		x.s.resumeClients()
 	}
 	if x.early != nil {
 		x.ended(*x.early)
 	}
+}
+
+// failed tells that there will be no program.
+func (x *execution) failed(f wire.Failure) {
+	if x.check != nil {
+		x.check.ended(-1, f.Message)
+		return
+	}
+	x.client.last(wire.KindFailed, f)
 }
 
 // ended is called when the program was reaped.
@@ -125,6 +145,11 @@ func (x *execution) ended(ws unix.WaitStatus) {
 		return
 	}
 	x.s.release()
+	x.s.keep = nil
+	if x.check != nil {
+		x.check.ended(exitCode(ws), x.check.output.String())
+		return
+	}
 	x.status.Phase = state.Exited
 	x.status.ExitCode = exitCode(ws)
 	x.client.last(wire.KindExited, &x.status)

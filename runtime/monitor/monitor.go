@@ -76,8 +76,12 @@ type monitor struct {
 	reserved []int
 	warnings []string // of the start stage, for the launcher
 
+	health *health // nil without health check
+
 	restart      restarter
 	stopping     bool // by the user: no restart
+	halted       bool // by its health action: no restart
+	revive       bool // by its health action: restart whatever the policy
 	terminating  bool // this process was told to end
 	killTimer    *timer
 	restartTimer *timer
@@ -153,6 +157,9 @@ func (m *monitor) begin() (err error) {
 		return err
 	}
 	m.main = newSession(m)
+	if m.l.Health != nil {
+		m.health = newHealth(m, *m.l.Health)
+	}
 	m.main.terminal, m.main.once, m.main.size = m.l.Terminal, m.l.StdinOnce, m.l.Size
 	if m.l.NotifySocket != "" {
 		if err := m.relayNotices(); err != nil {

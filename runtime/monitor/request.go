@@ -22,6 +22,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		m.attach(c, req.Attach)
 	case wire.OpExec:
 		m.exec(c, req.Exec)
+	case wire.OpHealth:
+		m.check(c)
 	default:
 		reply := wire.Reply{Error: m.order(req)}
 		c.last(wire.KindReply, reply)
@@ -74,7 +76,22 @@ func (m *monitor) attach(c *conn, a *wire.Attach) {
 	m.main.throttle()
 }
 
+// check runs the health check for a client.
+func (m *monitor) check(c *conn) {
+	switch {
+	case m.health == nil:
+		c.last(wire.KindReply, wire.Reply{Error: "it has no defined healthcheck"})
+	case m.doing != running || m.status.Phase != state.Running:
+		c.last(wire.KindReply, wire.Reply{Error: "it is not running"})
+	default:
+		m.health.ask(c)
+	}
+}
+
 func (m *monitor) update(req *wire.Request) {
+	if req.Health != nil {
+		m.setHealth(*req.Health)
+	}
 	if req.Restart != nil {
 		m.restart.policy = *req.Restart
 	}
@@ -104,6 +121,11 @@ func (m *monitor) paused(yes bool) string {
 	if err := m.recordStatus(); err != nil {
 		m.status.Phase = from
 		return err.Error()
+	}
+	if m.health != nil && yes {
+		m.health.suspend()
+	} else if m.health != nil {
+		m.health.arm()
 	}
 	return ""
 }

@@ -22,11 +22,13 @@ type restarter struct {
 }
 
 // next says how long to wait for the next start after a run that ended with
-// code; ok is false if there is to be none.
-func (r *restarter) next(code int, ran time.Duration) (delay time.Duration, ok bool) {
-	switch r.policy.Name {
-	case state.RestartAlways, state.RestartUnlessStopped:
-	case state.RestartOnFailure:
+// code; ok is false if there is to be none. asked says that a restart was asked
+// for, whatever the policy.
+func (r *restarter) next(code int, ran time.Duration, asked bool) (delay time.Duration, ok bool) {
+	switch name := r.policy.Name; {
+	case asked:
+	case name == state.RestartAlways, name == state.RestartUnlessStopped:
+	case name == state.RestartOnFailure:
 		if code == 0 || r.policy.MaxRetries > 0 && r.count >= r.policy.MaxRetries {
 			return 0, false
 		}

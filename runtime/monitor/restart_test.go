@@ -33,7 +33,7 @@ func TestRestarter(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := restarter{policy: tt.policy}
 			for i, run := range tt.runs {
-				got, ok := r.next(run.code, run.ran)
+				got, ok := r.next(run.code, run.ran, false)
 				if !ok {
 					got = never
 				}

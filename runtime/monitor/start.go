@@ -29,6 +29,9 @@ func (m *monitor) spawnStart() error {
 	var std []int
 	if m.l.Direct && !m.l.Terminal {
 		std = append(std, m.direct...)
+		if len(std) == 0 { // given up: nobody knew that there would be another start
+			std = []int{m.null, m.null, m.null}
+		}
 		if !m.l.OpenStdin {
 			std[0] = m.null
 		}
@@ -38,7 +41,7 @@ func (m *monitor) spawnStart() error {
 		m.main.closeStreams()
 		return err
 	}
-	if m.l.Restart.Name == "" || m.l.Restart.Name == state.RestartNo {
+	if (m.l.Restart.Name == "" || m.l.Restart.Name == state.RestartNo) && !m.revives() {
 		m.closeDirect()
 	}
 	var early error
@@ -99,6 +102,9 @@ func (m *monitor) created(st *stage) error {
 func (m *monitor) started() {
 	m.doing = running
 	m.main.listen()
+	if m.health != nil {
+		m.health.begin()
+	}
 	if m.launcher != nil {
 		m.launcher.sendJSON(wire.KindStarted, wire.Started{Status: m.status, Warnings: m.warnings})
 	}

@@ -185,6 +185,27 @@ func (c *Conn) Update(p *state.RestartPolicy, name string) error {
 	return c.order(wire.Request{Op: wire.OpUpdate, Restart: p, Name: name})
 }
 
+// UpdateHealth gives the monitor a new health check; one without a test ends
+// checking.
+func (c *Conn) UpdateHealth(h wire.Health) error {
+	return c.order(wire.Request{Op: wire.OpUpdate, Health: &h})
+}
+
+// CheckHealth runs the health check and gives its outcome, see wire.Reply.
+func (c *Conn) CheckHealth(ctx context.Context) (string, error) {
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.f.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := c.ask(wire.Request{Op: wire.OpHealth}); err != nil {
+		return "", err
+	}
+	r, err := c.reply()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return r.Health, err
+}
+
 // Paused tells the monitor that the container was frozen or thawed.
 func (c *Conn) Paused(yes bool) error {
 	return c.order(wire.Request{Op: wire.OpPaused, Paused: yes})

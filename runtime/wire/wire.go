@@ -129,6 +129,19 @@ type Launch struct {
 	// NotifySocket is where the container's messages to the service manager go,
 	// in the form of NOTIFY_SOCKET (sd_notify(3)); empty where it sends none.
 	NotifySocket string `json:"notifySocket,omitempty"`
+	// ReadySocket is where the service manager is told that the container is
+	// healthy for the first time, in the same form.
+	ReadySocket string `json:"readySocket,omitempty"`
+	// Health is how to find out whether the container works; nil for no check.
+	Health *Health `json:"health,omitempty"`
+}
+
+// Health is a health check as the monitor carries it out.
+type Health struct {
+	Config state.Healthcheck `json:"config"`
+	// Check and Startup are what to execute, see Exec.Spec.
+	Check   json.RawMessage `json:"check"`
+	Startup json.RawMessage `json:"startup,omitempty"`
 }
 
 // Size is a terminal's size in characters.
@@ -159,12 +172,14 @@ const (
 	OpStop = "stop"
 	// OpResize sets the terminal's size; Size is set.
 	OpResize = "resize"
-	// OpUpdate replaces restart policy and name.
+	// OpUpdate replaces restart policy, name and health check.
 	OpUpdate = "update"
 	// OpPaused tells that the engine froze (Paused) or thawed the container.
 	OpPaused = "paused"
 	// OpExec runs a program in the container on behalf of the engine, see Exec.
 	OpExec = "exec"
+	// OpHealth runs the health check now. Reply.Health is what it came to.
+	OpHealth = "health"
 	// OpReopen closes the log file and opens it anew.
 	OpReopen = "reopen"
 )
@@ -179,6 +194,9 @@ type Request struct {
 	Name    string               `json:"name,omitempty"`
 	Paused  bool                 `json:"paused,omitempty"`
 	Exec    *Exec                `json:"exec,omitempty"`
+	// Health takes the place of the health check in OpUpdate; one without a test
+	// ends checking.
+	Health *Health `json:"health,omitempty"`
 }
 
 // Exec asks the monitor to run a further program in its container: for a
@@ -208,6 +226,10 @@ type Reply struct {
 	Error string `json:"error,omitempty"`
 	// Status is the container's, in the reply to OpAttach.
 	Status *state.Status `json:"status,omitempty"`
+	// Health is the outcome of a check, in the reply to OpHealth: healthy,
+	// unhealthy, starting for a startup check that failed, or stopped where the
+	// container ended first.
+	Health string `json:"health,omitempty"`
 }
 
 // Failure is why a start did not succeed.

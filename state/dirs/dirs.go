@@ -153,6 +153,9 @@ func (c Container) Exit() string { return filepath.Join(c.Data, "exit.json") }
 // Desired is what the user wants of it, see state.Desired.
 func (c Container) Desired() string { return filepath.Join(c.Data, "desired.json") }
 
+// LastHealth is how it was when its last run ended, see state.Health.
+func (c Container) LastHealth() string { return filepath.Join(c.Data, "health.json") }
+
 // Lock is held by whoever changes the container.
 func (c Container) Lock() string { return filepath.Join(c.Data, "lock") }
 
@@ -169,6 +172,9 @@ func (c Container) Log() string { return filepath.Join(c.Data, "container.log") 
 
 // Status is what is true now.
 func (c Container) Status() string { return filepath.Join(c.Run, "status.json") }
+
+// Health is how it is now, see state.Health.
+func (c Container) Health() string { return filepath.Join(c.Run, "health.json") }
 
 // Alive is claimed by the monitor for as long as it lives.
 func (c Container) Alive() string { return filepath.Join(c.Run, "alive") }
