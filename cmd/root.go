@@ -50,6 +50,7 @@ func commands() []command {
 		{name: "container exists", new: newContainerExists},
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
+		{name: "update", aliases: []string{"container update"}, new: newUpdate},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},

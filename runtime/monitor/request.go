@@ -22,6 +22,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		m.attach(c, req.Attach)
 	case wire.OpExec:
 		m.exec(c, req.Exec)
+	case wire.OpPorts:
+		c.last(wire.KindReply, wire.Reply{Error: m.changePorts(c, req.Ports)})
 	default:
 		reply := wire.Reply{Error: m.order(req)}
 		c.last(wire.KindReply, reply)

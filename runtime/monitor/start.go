@@ -29,6 +29,9 @@ func (m *monitor) spawnStart() error {
 	var std []int
 	if m.l.Direct && !m.l.Terminal {
 		std = append(std, m.direct...)
+		if std == nil { // a restart policy was given to a container that had none
+			std = []int{m.null, m.null, m.null}
+		}
 		if !m.l.OpenStdin {
 			std[0] = m.null
 		}
