@@ -8,7 +8,8 @@ import (
 )
 
 // Unpublish reads one --publish-rm value: [IP:]HOST[:CONTAINER][/PROTO], of which
-// HOST may be empty where CONTAINER is there. Without PROTO it means every
+// HOST may be empty where CONTAINER is there; both
+// may be ranges. Without PROTO it means every
 // protocol.
 func Unpublish(s string) (state.PortMatch, error) {
 	m, err := unpublish(s)
@@ -37,13 +38,13 @@ func unpublish(s string) (m state.PortMatch, err error) {
 	}
 	m.HostIP = ip
 	for _, p := range []struct {
-		text string
-		to   *uint16
-	}{{host, &m.HostPort}, {cont, &m.ContainerPort}} {
+		text        string
+		first, last *uint16
+	}{{host, &m.HostPort, &m.HostPortEnd}, {cont, &m.ContainerPort, &m.ContainerPortEnd}} {
 		if p.text == "" {
 			continue
 		}
-		if *p.to, err = port(p.text); err == nil && *p.to == 0 {
+		if *p.first, *p.last, err = portRange(p.text); err == nil && *p.first == 0 {
 			err = fmt.Errorf("it must be a number from 1 to 65535")
 		}
 		if err != nil {
