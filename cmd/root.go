@@ -51,6 +51,7 @@ func commands() []command {
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
 		{name: "healthcheck run", new: newHealthcheckRun},
+		{name: "update", aliases: []string{"container update"}, new: newUpdate},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},

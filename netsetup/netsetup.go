@@ -171,7 +171,7 @@ func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err e
 			return res, err
 		}
 	}
-	if in.Ports, res.Reserved, err = reserve(publishedPorts(r.Network), in.IP6.IsValid()); err != nil {
+	if in.Ports, res.Reserved, err = reserve(PublishedPorts(r.Network), in.IP6.IsValid()); err != nil {
 		return res, err
 	}
 	ep, err := plan.Plan(in)

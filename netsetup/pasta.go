@@ -24,7 +24,7 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 	}
 	// Finding out which ports are free, and choosing, is the same as for a bridge;
 	// then they are let go for pasta to take.
-	ports, held, err := reserveForPasta(ctx, publishedPorts(r.Network))
+	ports, held, err := reserveForPasta(ctx, PublishedPorts(r.Network))
 	if err != nil {
 		return res, err
 	}

@@ -19,8 +19,8 @@ import (
 // other containers, but not against programs of the host.
 const maxReserved = 200
 
-// publishedPorts are the ports to publish, those of --publish-all among them.
-func publishedPorts(n state.Network) []state.Port {
+// PublishedPorts are the ports to publish, those of --publish-all among them.
+func PublishedPorts(n state.Network) []state.Port {
 	ports := append([]state.Port(nil), n.Ports...)
 	if !n.PublishAll {
 		return ports

@@ -21,6 +21,7 @@ import (
 type applier interface {
 	Add(firewall.Network, []firewall.Forward) (remade bool, err error)
 	Undo([]firewall.Forward) ([][]byte, error)
+	Remove([]firewall.Forward) error
 	Forget([]netip.Addr) error
 	AddNetwork(firewall.Network) error
 	RemoveNetwork(firewall.Network) error

@@ -245,6 +245,11 @@ func (s *Store) Update(id string, change func(*Config) error) error {
 		return err
 	}
 	defer l.Release()
+	return s.UpdateLocked(id, change)
+}
+
+// UpdateLocked is Update for a caller that holds the container's lock.
+func (s *Store) UpdateLocked(id string, change func(*Config) error) error {
 	cfg, err := s.Load(id)
 	if err != nil {
 		return err

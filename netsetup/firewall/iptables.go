@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-iptables/iptables"
@@ -95,19 +96,28 @@ func (t *IPTables) restore(fs []Forward, six bool) string {
 		if f.Host.Addr().Is6() != six {
 			continue
 		}
-		how, dst := "-A", ""
+		how := "-A"
 		if !f.Host.Addr().IsUnspecified() {
-			how, dst = "-I", " -d "+f.Host.Addr().String()
-		} else if six {
-			dst = " ! -d ::1"
+			how = "-I"
 		}
-		fmt.Fprintf(&b, "%s %s%s -p %s --dport %d -j DNAT --to-destination %s\n",
-			how, t.chain("DNAT"), dst, f.Proto, f.Host.Port(), f.To)
+		fmt.Fprintf(&b, "%s %s%s\n", how, t.chain("DNAT"), dnat(f))
 	}
 	if b.Len() == 0 {
 		return ""
 	}
 	return "*nat\n" + b.String() + "COMMIT\n"
+}
+
+// dnat is the rule of one forward, without its chain.
+func dnat(f Forward) string {
+	dst := ""
+	switch {
+	case !f.Host.Addr().IsUnspecified():
+		dst = " -d " + f.Host.Addr().String()
+	case f.Host.Addr().Is6():
+		dst = " ! -d ::1"
+	}
+	return fmt.Sprintf("%s -p %s --dport %d -j DNAT --to-destination %s", dst, f.Proto, f.Host.Port(), f.To)
 }
 
 func open(six bool, path string) (*iptables.IPTables, error) {
@@ -206,6 +216,32 @@ func (t *IPTables) forget(addrs []netip.Addr, six bool) error {
 	}
 	if input := deletions(have, addrs); input != "" {
 		return runRestore(six, input)
+	}
+	return nil
+}
+
+// Remove takes single forwards of a running container away; those that are gone
+// already are no error.
+func (t *IPTables) Remove(fs []Forward) error {
+	var errs []error
+	for _, six := range []bool{false, true} {
+		mine := slices.DeleteFunc(slices.Clone(fs), func(f Forward) bool { return f.Host.Addr().Is6() != six })
+		if len(mine) > 0 {
+			errs = append(errs, t.remove(mine, six))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *IPTables) remove(fs []Forward, six bool) error {
+	ipt, err := open(six, "")
+	if err != nil {
+		return err
+	}
+	for _, f := range fs {
+		if err := ipt.DeleteIfExists("nat", t.chain("DNAT"), strings.Fields(dnat(f))...); err != nil {
+			return fmt.Errorf("cannot remove published port %d/%s: %w", f.Host.Port(), f.Proto, err)
+		}
 	}
 	return nil
 }

@@ -109,6 +109,29 @@ func (n *NFT) Undo(fs []Forward) (batches [][]byte, err error) {
 	return batches, err
 }
 
+// Remove takes single forwards of a container away. Those that are gone already
+// are no error, and those of others at the same host port stay.
+func (n *NFT) Remove(fs []Forward) error {
+	have := map[string][]nftables.SetElement{}
+	var errs []error
+	for _, f := range fs {
+		name, e := f.element()
+		if _, ok := have[name]; !ok {
+			es, err := n.list(name)
+			if err != nil {
+				return err
+			}
+			have[name] = es
+		}
+		for _, h := range have[name] {
+			if bytes.Equal(h.Key, e.Key) && bytes.Equal(h.Val, e.Val) {
+				errs = append(errs, n.drop(name, h))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (n *NFT) deletion(set string, es []nftables.SetElement) ([]byte, error) {
 	keys := make([]nftables.SetElement, len(es))
 	for i, e := range es {

@@ -12,6 +12,9 @@ func (None) Add(Network, []Forward) (remade bool, err error) { return false, nil
 // Undo has nothing to undo.
 func (None) Undo([]Forward) ([][]byte, error) { return nil, nil }
 
+// Remove has nothing to remove.
+func (None) Remove([]Forward) error { return nil }
+
 // Forget does nothing.
 func (None) Forget([]netip.Addr) error { return nil }
 

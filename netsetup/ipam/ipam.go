@@ -154,6 +154,9 @@ func (p Pool) try(id, tmp string, ip netip.Addr) (Lease, error) {
 	return l, ErrInUse
 }
 
+// Entry is the path of the container's claim on the address.
+func (p Pool) Entry(id string, ip netip.Addr) string { return filepath.Join(p.path(ip), id) }
+
 // Owner is the id of the container that has the address, or "".
 func (p Pool) Owner(ip netip.Addr) string {
 	entries, err := os.ReadDir(p.path(ip))

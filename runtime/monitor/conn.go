@@ -46,6 +46,7 @@ type conn struct {
 	deaf   bool   // the client is gone but not all it sent is handled
 	sess   *session
 	attach wire.Attach
+	fds    []int // that came before the first request was handled
 }
 
 func (m *monitor) addConn(fd int, r role) (*conn, error) {
@@ -119,7 +120,7 @@ func (c *conn) ready(events uint32) {
 
 // receive reads once and handles the whole frames.
 func (c *conn) receive() {
-	n, err := unix.Read(c.fd, c.m.chunk)
+	n, err := c.read()
 	if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) {
 		return
 	}
@@ -131,6 +132,30 @@ func (c *conn) receive() {
 	c.m.churn += 2 * n
 	c.in = append(c.in, c.m.chunk[:n]...)
 	c.handle()
+}
+
+// read reads once. Descriptors come with the first request at most.
+func (c *conn) read() (int, error) {
+	if c.role != roleNew {
+		return unix.Read(c.fd, c.m.chunk)
+	}
+	oob := make([]byte, unix.CmsgSpace(wire.MaxFDs*4))
+	n, oobn, _, _, err := unix.Recvmsg(c.fd, c.m.chunk, oob, unix.MSG_CMSG_CLOEXEC)
+	if err == nil && oobn > 0 {
+		c.fds = append(c.fds, wire.ParseRights(oob[:oobn])...)
+		if len(c.fds) > wire.MaxFDs {
+			return 0, unix.EMSGSIZE
+		}
+	}
+	return n, err
+}
+
+// dropFDs closes the descriptors that nobody took.
+func (c *conn) dropFDs() {
+	for _, fd := range c.fds {
+		unix.Close(fd)
+	}
+	c.fds = nil
 }
 
 // resume goes on with a client whose input had to wait, and reads all there is
@@ -206,6 +231,7 @@ func (c *conn) frame(k wire.Kind, payload []byte) {
 			return
 		}
 		c.m.request(c, &req)
+		c.dropFDs()
 	case k == wire.KindStdin && c.role == roleAttached:
 		if c.sess != nil && c.attach.Stdin && c.sess.in != nil && !c.sess.in.ending {
 			c.sess.in.write(payload)
@@ -302,6 +328,7 @@ func (c *conn) close() {
 	}
 	c.m.loop.remove(c.w)
 	unix.Close(c.fd)
+	c.dropFDs()
 	c.fd, c.in, c.out = -1, nil, nil
 	for i := range c.m.conns {
 		if c.m.conns[i] == c {

@@ -24,6 +24,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		m.exec(c, req.Exec)
 	case wire.OpHealth:
 		m.check(c)
+	case wire.OpPorts:
+		c.last(wire.KindReply, wire.Reply{Error: m.changePorts(c, req.Ports)})
 	default:
 		reply := wire.Reply{Error: m.order(req)}
 		c.last(wire.KindReply, reply)

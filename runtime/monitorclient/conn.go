@@ -7,6 +7,7 @@ package monitorclient
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -204,6 +205,55 @@ func (c *Conn) CheckHealth(ctx context.Context) (string, error) {
 		err = ctx.Err()
 	}
 	return r.Health, err
+}
+
+// Ports tells the monitor of a change of the published ports and gives it the
+// sockets that reserve the new ones.
+func (c *Conn) Ports(p wire.Ports, reserved []*os.File) error {
+	defer c.Close()
+	data, err := json.Marshal(wire.Request{Version: wire.Version, Op: wire.OpPorts, Ports: &p})
+	if err != nil {
+		return err
+	}
+	if len(reserved) > wire.MaxFDs {
+		return fmt.Errorf("cannot reserve %d host ports at once: the most is %d", len(reserved), wire.MaxFDs)
+	}
+	fds := make([]int, len(reserved))
+	for i, f := range reserved {
+		fds[i] = int(f.Fd())
+	}
+	if err := c.writeWithFDs(wire.KindRequest, data, fds); err != nil {
+		return gone(err)
+	}
+	_, err = c.reply()
+	return err
+}
+
+// writeWithFDs sends a frame. The descriptors go with its head.
+func (c *Conn) writeWithFDs(k wire.Kind, payload []byte, fds []int) error {
+	if len(fds) == 0 {
+		return c.write(k, payload)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	raw, err := c.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	head := binary.BigEndian.AppendUint32([]byte{byte(k)}, uint32(len(payload)))
+	var n int
+	var serr error
+	if err := raw.Write(func(fd uintptr) bool {
+		n, serr = unix.SendmsgN(int(fd), head, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		return !errors.Is(serr, unix.EAGAIN)
+	}); err != nil {
+		return err
+	}
+	if serr != nil {
+		return serr
+	}
+	_, err = c.f.Write(append(head[n:], payload...))
+	return err
 }
 
 // Paused tells the monitor that the container was frozen or thawed.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/opencontainers/cgroups"
@@ -126,6 +128,29 @@ func (s *Sandbox) Update(r *specs.LinuxResources) error {
 		return notRunning(fmt.Errorf("cannot update the container: %w", err), err)
 	}
 	return nil
+}
+
+// Cpusets are the CPUs and memory nodes that the container may use now, as lists
+// such as 0-2,7; empty where no cgroup says so.
+func (s *Sandbox) Cpusets() (cpus, mems string) {
+	read := func(dir string, names ...string) string {
+		for _, n := range names {
+			if text, err := os.ReadFile(filepath.Join(dir, n)); err == nil {
+				return strings.TrimSpace(string(text))
+			}
+		}
+		return ""
+	}
+	for _, dir := range s.Cgroups() {
+		// cgroup v2 says in the first file what it allows where nothing was asked for.
+		if cpus == "" {
+			cpus = read(dir, "cpuset.cpus.effective", "cpuset.cpus")
+		}
+		if mems == "" {
+			mems = read(dir, "cpuset.mems.effective", "cpuset.mems")
+		}
+	}
+	return cpus, mems
 }
 
 // merge puts the limits that are set in n over those of r.

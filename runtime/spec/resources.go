@@ -28,8 +28,10 @@ func (b *builder) resources() error {
 	host := b.in.Host
 	if b.in.Rootless {
 		host.Cgroup = host.Cgroup.By(b.cfg.CgroupManager)
-		if v := vain(b.cfg.Resources, host.Cgroup); len(v) > 0 && b.cfg.CgroupParent == "" {
-			return fmt.Errorf("cannot set the limit %s: %w", v[0].option, ErrNoLimits)
+		if b.cfg.CgroupParent == "" {
+			if err := CheckRootless(b.cfg.Resources, host.Cgroup); err != nil {
+				return err
+			}
 		}
 	}
 	r, err := Limits(b.cfg.Resources, host, b.in.BlockDevices, b.in.Warn)
@@ -39,6 +41,14 @@ func (b *builder) resources() error {
 	r.Devices = b.out.Linux.Resources.Devices
 	b.out.Linux.Resources = r
 	b.out.Linux.CgroupsPath = CgroupsPath(b.cfg, b.in)
+	return nil
+}
+
+// CheckRootless refuses limits for which an ordinary user has no control groups.
+func CheckRootless(r state.Resources, c hostfacts.Cgroup) error {
+	if v := vain(r, c); len(v) > 0 {
+		return fmt.Errorf("cannot set the limit %s: %w", v[0].option, ErrNoLimits)
+	}
 	return nil
 }
 
@@ -281,7 +291,7 @@ func blockWeights(out *specs.LinuxBlockIO, r state.Resources, blocks map[string]
 func block(blocks map[string]hostfacts.Device, name string) (hostfacts.Device, error) {
 	d, ok := blocks[name]
 	if !ok || d.Type != "b" {
-		return d, fmt.Errorf("cannot limit %q: it is not a block device", name)
+		return d, fmt.Errorf("cannot limit the block I/O of %s: not a block device", name)
 	}
 	return d, nil
 }

@@ -227,7 +227,7 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 		{"network sysctl on the host's network", `cannot set sysctl "net.core.somaxconn": the container uses the host's network`, v2, func(c *state.Config, in *Inputs) {
 			c.Network.Mode, c.Sysctls = "host", map[string]string{"net.core.somaxconn": "1"}
 		}},
-		{"throttle of no block device", `cannot limit "/dev/null": it is not a block device`, v2, func(c *state.Config, in *Inputs) {
+		{"throttle of no block device", `cannot limit the block I/O of /dev/null: not a block device`, v2, func(c *state.Config, in *Inputs) {
 			c.Resources.DeviceReadBps = []state.ThrottleDevice{{Path: "/dev/null", Rate: 1}}
 			in.BlockDevices = map[string]hostfacts.Device{"/dev/null": null()}
 		}},

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFDs bounds the descriptors that travel with one frame.
-const maxFDs = 250
+// MaxFDs bounds the descriptors that travel with one frame.
+const MaxFDs = 250
 
 // SendFDs sends v as one frame over the unix stream socket sock, with open
 // descriptors. The frame is at most 64 KiB, so that it goes out in one piece.
@@ -19,7 +19,7 @@ func SendFDs(sock int, k Kind, v any, fds []int) error {
 	if err != nil {
 		return err
 	}
-	if len(data) > 64<<10 || len(fds) > maxFDs {
+	if len(data) > 64<<10 || len(fds) > MaxFDs {
 		return fmt.Errorf("cannot send a frame of %d bytes and %d descriptors", len(data), len(fds))
 	}
 	buf := make([]byte, 5+len(data))
@@ -48,7 +48,7 @@ func SendFDs(sock int, k Kind, v any, fds []int) error {
 // ReceiveFDs receives one frame sent by SendFDs. The descriptors are
 // close-on-exec and the caller's to close, also on error.
 func ReceiveFDs(sock int) (k Kind, payload []byte, fds []int, err error) {
-	oob := make([]byte, unix.CmsgSpace(maxFDs*4))
+	oob := make([]byte, unix.CmsgSpace(MaxFDs*4))
 	read := func(want int) ([]byte, error) {
 		buf := make([]byte, want)
 		for got := 0; got < want; {
@@ -59,7 +59,7 @@ func ReceiveFDs(sock int) (k Kind, payload []byte, fds []int, err error) {
 			if err != nil {
 				return nil, err
 			}
-			fds = append(fds, parseRights(oob[:oobn])...)
+			fds = append(fds, ParseRights(oob[:oobn])...)
 			if n == 0 {
 				return nil, errors.New("the other side closed")
 			}
@@ -79,7 +79,8 @@ func ReceiveFDs(sock int) (k Kind, payload []byte, fds []int, err error) {
 	return Kind(head[0]), payload, fds, err
 }
 
-func parseRights(oob []byte) (fds []int) {
+// ParseRights gives the descriptors in a message's control data.
+func ParseRights(oob []byte) (fds []int) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil

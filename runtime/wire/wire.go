@@ -174,6 +174,9 @@ const (
 	OpResize = "resize"
 	// OpUpdate replaces restart policy, name and health check.
 	OpUpdate = "update"
+	// OpPorts records a change of the published ports, see Ports. The descriptors
+	// of newly reserved host ports come with the request.
+	OpPorts = "ports"
 	// OpPaused tells that the engine froze (Paused) or thawed the container.
 	OpPaused = "paused"
 	// OpExec runs a program in the container on behalf of the engine, see Exec.
@@ -197,6 +200,21 @@ type Request struct {
 	// Health takes the place of the health check in OpUpdate; one without a test
 	// ends checking.
 	Health *Health `json:"health,omitempty"`
+	Ports  *Ports  `json:"ports,omitempty"`
+}
+
+// Ports is what a running container's published ports become. The monitor
+// records it and changes nothing else: the rules are the engine's.
+type Ports struct {
+	// Pid and PidStart name the run that is meant (state.Status).
+	Pid      int    `json:"pid"`
+	PidStart uint64 `json:"pidStart"`
+	// Ports replaces those of state.NetworkStatus.
+	Ports []state.Port `json:"ports,omitempty"`
+	// Teardown replaces what is recorded, but for the cgroups.
+	Teardown state.Teardown `json:"teardown,omitzero"`
+	// Released are host ports that need not be reserved any longer.
+	Released []state.Port `json:"released,omitempty"`
 }
 
 // Exec asks the monitor to run a further program in its container: for a

@@ -1,0 +1,82 @@
+package monitor
+
+import (
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"skiff/runtime/wire"
+	"skiff/state"
+)
+
+// changePorts records what the engine does to the published ports of this run,
+// takes the sockets that reserve the new ones, and lets go of those that are not
+// needed any more. It returns what is wrong with it; then nothing has changed.
+func (m *monitor) changePorts(c *conn, p *wire.Ports) string {
+	if p == nil || m.doing != running || p.Pid != m.status.Pid || p.PidStart != m.status.PidStart {
+		return "the container has ended meanwhile"
+	}
+	before := m.status
+	s := &m.status
+	cgroups := s.Teardown.Cgroups
+	s.Teardown = p.Teardown
+	s.Teardown.Cgroups = cgroups
+	s.Network.Ports = p.Ports
+	if err := m.recordStatus(); err != nil {
+		m.status = before
+		return err.Error()
+	}
+	m.reserved = append(m.reserved, c.fds...)
+	c.fds = nil
+	m.reserved = slices.DeleteFunc(m.reserved, func(fd int) bool {
+		if !reserves(fd, p.Released) {
+			return false
+		}
+		unix.Close(fd)
+		return true
+	})
+	return ""
+}
+
+// reserves says whether the socket keeps one of the host ports.
+func reserves(fd int, ports []state.Port) bool {
+	if len(ports) == 0 {
+		return false
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	number, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return false
+	}
+	var at netip.AddrPort
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		at = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		at = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return slices.ContainsFunc(ports, func(p state.Port) bool {
+		if p.HostPort != at.Port() || protocol(p.Protocol) != number {
+			return false
+		}
+		if p.HostIP == "" {
+			return at.Addr().IsUnspecified()
+		}
+		ip, err := netip.ParseAddr(p.HostIP)
+		return err == nil && ip.Unmap().WithZone("") == at.Addr()
+	})
+}
+
+func protocol(name string) int {
+	switch name {
+	case "udp":
+		return unix.IPPROTO_UDP
+	case "sctp":
+		return unix.IPPROTO_SCTP
+	}
+	return unix.IPPROTO_TCP
+}
