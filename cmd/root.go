@@ -50,6 +50,9 @@ func commands() []command {
 		{name: "container exists", new: newContainerExists},
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
+		{name: "cp", aliases: []string{"container cp"}, new: newCp},
+		{name: "diff", aliases: []string{"container diff"}, new: newDiff},
+		{name: "export", aliases: []string{"container export"}, new: newExport},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
@@ -68,6 +71,7 @@ func commands() []command {
 		{name: "search", aliases: []string{"image search"}, new: newSearch},
 		{name: "tag", aliases: []string{"image tag"}, new: newTag},
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
+		{name: "image diff", new: newImageDiff},
 		// Networks.
 		{name: "network exists", new: newNetworkExists},
 		{name: "network inspect", new: newNetworkInspect},
