@@ -53,6 +53,8 @@ func commands() []command {
 		{name: "cp", aliases: []string{"container cp"}, new: newCp},
 		{name: "diff", aliases: []string{"container diff"}, new: newDiff},
 		{name: "export", aliases: []string{"container export"}, new: newExport},
+		{name: "mount", aliases: []string{"container mount"}, new: newMount},
+		{name: "unmount", aliases: []string{"umount", "container unmount", "container umount"}, new: newUnmount},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
@@ -72,6 +74,8 @@ func commands() []command {
 		{name: "tag", aliases: []string{"image tag"}, new: newTag},
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
 		{name: "image diff", new: newImageDiff},
+		{name: "image mount", new: newImageMount},
+		{name: "image unmount", aliases: []string{"image umount"}, new: newImageUnmount},
 		// Networks.
 		{name: "network exists", new: newNetworkExists},
 		{name: "network inspect", new: newNetworkInspect},

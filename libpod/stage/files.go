@@ -337,7 +337,7 @@ func ownMountPoints() []string {
 // this process sees them, with what is mounted in it, if that is asked for.
 func newStoppedView(e *libpod.Engine, cfg *state.Config, mounts bool) (_ *stoppedView, err error) {
 	v := &stoppedView{s: &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(cfg.ID), facts: hostfacts.New().Facts()}}
-	if err := v.s.mountRoot(); err != nil {
+	if err := v.mountRoot(); err != nil {
 		return nil, err
 	}
 	if mounts {

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"skiff/rootfs/layer"
 	"skiff/rootfs/premount"
 	"skiff/rootfs/safepath"
 	"skiff/runtime/spec"
@@ -29,6 +30,24 @@ type stoppedView struct {
 type madePoint struct {
 	root *safepath.Root // where it was missing
 	path string         // of what was missing, below root
+}
+
+// mountRoot mounts the root file system, or shows the one that is mounted on the
+// host already: the kernel does not promise what comes of two.
+func (v *stoppedView) mountRoot() error {
+	shown, target := v.s.engine.Roots.ContainerMount(v.s.cfg.ID), v.s.dirs.Rootfs()
+	if !layer.Mounted(shown) {
+		return v.s.mountRoot()
+	}
+	if err := layer.PrivateMountPoint(target); err != nil {
+		return err
+	}
+	if err := unix.Mount(shown, target, "", unix.MS_BIND, ""); err != nil {
+		return &os.PathError{Op: "bind", Path: shown, Err: err}
+	}
+	root, err := safepath.OpenRoot(target)
+	v.s.root = root
+	return err
 }
 
 // mountAll mounts volumes, host directories and images where a start would.
