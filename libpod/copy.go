@@ -46,8 +46,6 @@ type CopyOptions struct {
 	Progress func(bytes int64)
 }
 
-// ErrNotFound of CopyError is transfer.ErrMissing.
-
 // CopyError says that one end of a copy is not what it has to be.
 type CopyError struct {
 	End CopyEnd
@@ -56,6 +54,8 @@ type CopyError struct {
 
 func (e *CopyError) Error() string {
 	switch {
+	case errors.Is(e.Err, transfer.ErrNotDirectory):
+		return fmt.Sprintf("%q is not a directory", e.End.Path)
 	case !errors.Is(e.Err, transfer.ErrMissing):
 		return e.Err.Error()
 	case e.End.Container == "":
@@ -73,6 +73,8 @@ func (c CopyEnd) at(err error) error {
 		return nil
 	case errors.Is(err, os.ErrNotExist):
 		err = transfer.ErrMissing
+	case errors.Is(err, unix.ENOTDIR):
+		err = transfer.ErrNotDirectory
 	}
 	for _, kind := range []error{transfer.ErrMissing, transfer.ErrDirOverFile, transfer.ErrArchiveOverFile, transfer.ErrNotDirectory} {
 		if errors.Is(err, kind) {
@@ -208,7 +210,7 @@ func (e *Engine) unpackInto(ctx context.Context, to side, source transfer.Source
 		return fmt.Errorf("cannot copy to container %s: %w", to.Container, werr)
 	case err != nil:
 		var place *CopyError
-		if at := to.at(err); errors.As(at, &place) {
+		if at := to.at(err); !strings.HasPrefix(err.Error(), "error creating") && errors.As(at, &place) {
 			return at
 		}
 		return fmt.Errorf("copying to container %s: %w", to.Container, err)

@@ -69,6 +69,12 @@ func failureKinds() map[string]error {
 // Failed puts an error into a report.
 func (r *FilesReport) Failed(err error) {
 	r.Failure = err.Error()
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		err = errors.Join(err, transfer.ErrMissing)
+	case errors.Is(err, syscall.ENOTDIR):
+		err = errors.Join(err, transfer.ErrNotDirectory)
+	}
 	for kind, e := range failureKinds() {
 		if errors.Is(err, e) {
 			r.Kind = kind
