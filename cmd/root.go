@@ -52,6 +52,11 @@ func commands() []command {
 		{name: "inspect", new: newInspect},
 		{name: "healthcheck run", new: newHealthcheckRun},
 		{name: "update", aliases: []string{"container update"}, new: newUpdate},
+		{name: "cp", aliases: []string{"container cp"}, new: newCp},
+		{name: "diff", aliases: []string{"container diff"}, new: newDiff},
+		{name: "export", aliases: []string{"container export"}, new: newExport},
+		{name: "mount", aliases: []string{"container mount"}, new: newMount},
+		{name: "unmount", aliases: []string{"umount", "container unmount", "container umount"}, new: newUnmount},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
@@ -70,6 +75,9 @@ func commands() []command {
 		{name: "search", aliases: []string{"image search"}, new: newSearch},
 		{name: "tag", aliases: []string{"image tag"}, new: newTag},
 		{name: "untag", aliases: []string{"image untag"}, new: newUntag},
+		{name: "image diff", new: newImageDiff},
+		{name: "image mount", new: newImageMount},
+		{name: "image unmount", aliases: []string{"image umount"}, new: newImageUnmount},
 		// Networks.
 		{name: "network exists", new: newNetworkExists},
 		{name: "network inspect", new: newNetworkInspect},

@@ -16,7 +16,7 @@ import (
 // share and no container uses any more: the bridges and rules of networks and
 // the parent of the cgroups. It is called after containers were removed.
 func (e *Engine) Collect(ctx context.Context) error {
-	return errors.Join(e.Repair(ctx), e.CollectNetworks(), e.collectCgroups())
+	return errors.Join(e.Repair(ctx), e.CollectNetworks(), e.collectCgroups(), e.collectMounts())
 }
 
 // HoldCgroups keeps the parent of the containers' cgroups from being collected

@@ -34,6 +34,8 @@ const (
 	InternalExec     = "exec-stage"
 	InternalTeardown = "teardown"
 	InternalRemove   = "remove"
+	// InternalFiles reads a FilesRequest and works on the container's files.
+	InternalFiles = "files"
 	// InternalRemoveVolume is followed by a volume's name.
 	InternalRemoveVolume = "remove-volume"
 )

@@ -34,6 +34,9 @@ type ExecRequest struct {
 	Interactive bool     `json:"interactive,omitempty"`
 	Privileged  bool     `json:"privileged,omitempty"`
 	Detach      bool     `json:"-"`
+	// Files runs no program in the container but skiff's own internal command
+	// files beside it, in the user namespace that the container is in.
+	Files bool `json:"files,omitempty"`
 	// Attach are the user's streams; not looked at with Detach.
 	Attach AttachOptions `json:"-"`
 }

@@ -43,6 +43,9 @@ type ImageRemoveOptions struct {
 // ImageRemove removes names and images. With force the containers that are made
 // from an image that goes away go first.
 func (e *Engine) ImageRemove(ctx context.Context, refs []string, opt ImageRemoveOptions, s Streams) (imagecall.Result, error) {
+	if err := e.hideImages(refs, opt); err != nil {
+		return imagecall.Result{}, err
+	}
 	if opt.Force {
 		if err := e.removeUsers(ctx, refs, opt); err != nil {
 			return imagecall.Result{}, err
@@ -56,13 +59,7 @@ func (e *Engine) ImageRemove(ctx context.Context, refs []string, opt ImageRemove
 // removeUsers removes the containers of the images that refs (or all) mean, as
 // far as these lose their last name.
 func (e *Engine) removeUsers(ctx context.Context, refs []string, opt ImageRemoveOptions) error {
-	ending := map[string]bool{}
-	for _, ref := range refs {
-		img, full, err := e.Images.Lookup(ref)
-		if err == nil && !img.ReadOnly && (full == img.ID || len(img.Names) <= 1 || allNamed(img, refs)) {
-			ending[img.ID] = true
-		}
-	}
+	ending := e.ending(refs)
 	containers, err := e.containers()
 	if err != nil {
 		return err
@@ -78,6 +75,18 @@ func (e *Engine) removeUsers(ctx context.Context, refs []string, opt ImageRemove
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ending are the ids of the images that go away with the names refs.
+func (e *Engine) ending(refs []string) map[string]bool {
+	ids := map[string]bool{}
+	for _, ref := range refs {
+		img, full, err := e.Images.Lookup(ref)
+		if err == nil && !img.ReadOnly && (full == img.ID || len(img.Names) <= 1 || allNamed(img, refs)) {
+			ids[img.ID] = true
+		}
+	}
+	return ids
 }
 
 // shared reports whether only a shared store has the image, which so stays.

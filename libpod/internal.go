@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"skiff/rootfs/layer"
 	"skiff/runtime/rootless"
 	"skiff/state"
 	"skiff/state/jsonfile"
@@ -66,6 +67,9 @@ func (e *Engine) RemoveFiles(id string) error {
 // removeRecord takes a container away that has no monitor; the caller holds
 // its lock. volumes says whether its anonymous volumes go with it.
 func (e *Engine) removeRecord(ctx context.Context, cfg *state.Config, volumes bool) error {
+	if err := layer.Unmount(e.Roots.ContainerMount(cfg.ID), true); err != nil {
+		return err
+	}
 	var err error
 	if e.Rootless() {
 		err = e.inUserNamespace(ctx, InternalRemove, cfg.ID)

@@ -102,6 +102,12 @@ func (e *Engine) lockIdle(ctx context.Context, id string) (*lock.Lock, error) {
 	}
 }
 
+// LockIdle takes the lock of a container that does not run, for a process that
+// works on its files: ErrRunning where it does.
+func (e *Engine) LockIdle(ctx context.Context, id string) (*lock.Lock, error) {
+	return e.lockIdle(ctx, id)
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

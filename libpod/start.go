@@ -40,7 +40,11 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 	if opt.Attach != nil {
 		lo = attached(*opt.Attach)
 	}
+	shown := e.hide(id)
 	session, err := e.launch(ctx, id, lo)
+	if shown {
+		e.warnOf(e.show(ctx, id))
+	}
 	switch {
 	case errors.Is(err, ErrRunning) && opt.Attach == nil:
 		return res, nil

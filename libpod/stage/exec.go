@@ -33,6 +33,9 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 	if err := json.Unmarshal(x.Spec, &req); err != nil {
 		return fmt.Errorf("cannot understand the request: %w", err)
 	}
+	if req.Files {
+		return executeFiles(id)
+	}
 	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 	if err != nil {
 		return err

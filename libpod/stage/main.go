@@ -60,6 +60,8 @@ func Main(args []string) int {
 		return report(engine.TakeDownLost(id))
 	case libpod.InternalRemove:
 		return report(engine.RemoveFiles(id))
+	case libpod.InternalFiles:
+		return report(serveFiles(ctx, engine, id))
 	case libpod.InternalRemoveVolume:
 		return report(engine.RemoveVolumeFiles(id))
 	}

@@ -35,6 +35,9 @@ func OpenRoot(dir string) (*Root, error) {
 	return &Root{f}, nil
 }
 
+// NewRoot makes a root of an open directory, which is the root's from then on.
+func NewRoot(dir *os.File) *Root { return &Root{dir} }
+
 // Close ends the use of the root; files opened in it stay open.
 func (r *Root) Close() error { return r.dir.Close() }
 

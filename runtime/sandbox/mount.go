@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +28,23 @@ func (s *Sandbox) MountFrom(path, target string) error {
 	return nil
 }
 
+// RootMount opens a copy of the mount that the container's root file system is:
+// its own files, with nothing of what is mounted on them.
+func (s *Sandbox) RootMount() (*os.File, error) {
+	fd, err := s.clone(func(pidfd int) (int, error) { return openTreeInside(pidfd, "/") })
+	if err != nil {
+		return nil, fmt.Errorf("cannot see the files of container %s: %w", s.id, err)
+	}
+	return os.NewFile(uintptr(fd), "/"), nil
+}
+
 // cloneMount opens a copy of the mount at path in the sandbox.
 func (s *Sandbox) cloneMount(path string) (int, error) {
+	return s.clone(func(pidfd int) (int, error) { return cloneInside(pidfd, path) })
+}
+
+// clone runs f on a thread that may enter the sandbox's mount namespace.
+func (s *Sandbox) clone(f func(pidfd int) (int, error)) (int, error) {
 	pidfd, err := unix.PidfdOpen(s.pid, 0)
 	if err != nil {
 		return -1, ErrNotRunning
@@ -43,7 +59,7 @@ func (s *Sandbox) cloneMount(path string) (int, error) {
 	}
 	done := make(chan result)
 	lostThread(func() {
-		fd, err := cloneInside(pidfd, path)
+		fd, err := f(pidfd)
 		done <- result{fd, err}
 	})
 	r := <-done
@@ -65,16 +81,21 @@ func lostThread(f func()) {
 	}()
 }
 
-// cloneInside runs on a thread of its own. The path is resolved in the
+// openTreeInside runs on a thread of its own. The path is resolved in the
 // container, so that its links lead nowhere else.
-func cloneInside(pidfd int, path string) (int, error) {
+func openTreeInside(pidfd int, path string) (int, error) {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return -1, err
 	}
 	if err := unix.Setns(pidfd, unix.CLONE_NEWNS); err != nil {
 		return -1, err
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	return unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// cloneInside is openTreeInside for what must be a tmpfs.
+func cloneInside(pidfd int, path string) (int, error) {
+	fd, err := openTreeInside(pidfd, path)
 	if err != nil {
 		return -1, err
 	}

@@ -128,6 +128,14 @@ func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
 // while the parent of the cgroups is removed.
 func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock") }
 
+// Mounts holds the directories at which containers' and images' files are shown
+// on the host. Podman: mount, image mount.
+func (r Roots) Mounts() string { return filepath.Join(r.Run, "mounts") }
+
+// ContainerMount and ImageMount are where those of one of them are shown.
+func (r Roots) ContainerMount(id string) string { return filepath.Join(r.Mounts(), id) }
+func (r Roots) ImageMount(id string) string     { return filepath.Join(r.Mounts(), "image-"+id) }
+
 // Runs holds one directory per container that runs, or that was not cleaned up
 // after its end.
 func (r Roots) Runs() string { return filepath.Join(r.Run, "containers") }
