@@ -33,6 +33,10 @@ type App struct {
 	Docker bool
 	// Name is the name that skiff was called by, for help and hints.
 	Name string
+	// command is the first name of the command that is run; empty before it is known.
+	command string
+	// badOptions: the command's options could not be read.
+	badOptions bool
 	// Log prints messages for --log-level.
 	Log Logger
 }

@@ -43,6 +43,9 @@ func execContainer(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if app.Docker && req.TTY && req.Interactive && !req.Detach && !isTerminal(app.In) {
+		return errNoTerminal()
+	}
 	e, err := app.Engine()
 	if err != nil {
 		return err
@@ -69,6 +72,9 @@ func execContainer(app *App, c *cli.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if req.Detach && app.Docker {
+		return nil
 	}
 	if req.Detach {
 		fmt.Fprintln(app.Out, id)

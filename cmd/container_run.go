@@ -41,6 +41,9 @@ func runContainer(app *App, c *cli.Context) error {
 	p := &req.Config.Process
 	p.StdinOnce = p.OpenStdin && !detach
 	if p.Terminal && p.OpenStdin && !detach && !isTerminal(app.In) {
+		if app.Docker {
+			return errNoTerminal()
+		}
 		app.Log.Warn("the input device is not a TTY: --tty and --interactive may not behave as expected")
 	}
 	if _, err := detachKeys(c, nil); err != nil {

@@ -88,11 +88,20 @@ func report(app *App, err error) {
 		}
 		return
 	}
+	var d *dockerError
+	if errors.As(err, &d) {
+		fmt.Fprintln(app.Err, d.msg)
+		return
+	}
+	text := err.Error()
+	if app.Docker {
+		text = dockerWords(err)
+	}
 	prefix := "Error: "
 	if s != nil && s.bare {
 		prefix = ""
 	}
-	fmt.Fprintf(app.Err, "%s%s%s\n", prefix, oneLine(err.Error()), hint(err))
+	fmt.Fprintf(app.Err, "%s%s%s\n", prefix, oneLine(text), hint(err))
 	var u *usageError
 	if errors.As(err, &u) && u.command != "" && !u.quiet {
 		fmt.Fprintf(app.Err, "See '%s --help'\n", u.command)

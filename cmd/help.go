@@ -38,6 +38,9 @@ func rootHelp(app *App, w io.Writer) error {
 // noCommand is the answer to a command line without one: the help. Options for
 // a command that is missing are an error.
 func noCommand(app *App) error {
+	if app.Docker && len(app.Global.given) == 0 {
+		return rootHelp(app, app.Err)
+	}
 	if len(app.Global.given) == 0 {
 		return rootHelp(app, app.Out)
 	}
@@ -57,6 +60,9 @@ func groupHelp(app *App, group string, rest []string) error {
 	}
 	if len(rest) == 0 {
 		usage(app.Err)
+		if app.Docker {
+			return nil
+		}
 		fmt.Fprintln(app.Err)
 		return fmt.Errorf("missing command '%s %s COMMAND'", app.Name, group)
 	}

@@ -77,7 +77,7 @@ func inspectThings(app *App, c *cli.Context, kind string) error {
 	}
 	// A template that cannot be understood is found before anything is read.
 	if want := c.String("format"); want != "" && !format.IsJSON(want) {
-		if _, err := format.ParseTemplate(want, app.style()); err != nil {
+		if _, err := documentTemplate(app, want); err != nil {
 			return err
 		}
 	}
@@ -178,6 +178,6 @@ func firstOf(find map[string]inspector) inspector {
 				return doc, err
 			}
 		}
-		return nil, fmt.Errorf("no such object: %q", ref)
+		return nil, &state.MissingError{Text: fmt.Sprintf("no such object: %q", ref), Thing: "object", Ref: ref}
 	}
 }

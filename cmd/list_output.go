@@ -107,7 +107,7 @@ func documents(app *App, want string, docs []any) error {
 		}
 		return format.JSON(app.Out, docs, indent)
 	}
-	t, err := format.ParseTemplate(want, app.style())
+	t, err := documentTemplate(app, want)
 	if err != nil {
 		return err
 	}
@@ -117,6 +117,15 @@ func documents(app *App, want string, docs []any) error {
 		}
 	}
 	return nil
+}
+
+// documentTemplate reads the template of an inspect command.
+func documentTemplate(app *App, want string) (*format.Template, error) {
+	t, err := format.ParseTemplate(want, app.style())
+	if app.Docker {
+		err = withCode(exitTemplate, err)
+	}
+	return t, err
 }
 
 // confirm asks a question whose answer is no unless it is yes.

@@ -136,11 +136,15 @@ func run(app *App, args []string) int {
 	err := dispatch(app, args)
 	report(app, err)
 	app.Log.Debug("Shutting down engines")
+	if app.Docker {
+		return dockerCode(app, err)
+	}
 	return exitCode(err)
 }
 
 func dispatch(app *App, args []string) error {
 	w, err := globals(app, args)
+	app.badOptions = err != nil
 	if err != nil || w == nil {
 		return err
 	}
@@ -202,6 +206,9 @@ func lookup(app *App, words []string) (c *command, path string, rest []string, e
 // unknown is the error for a word that is no command, with the nearest one that
 // is.
 func unknown(app *App, group, word string) error {
+	if app.Docker && group == "" {
+		return dockerUnknown(word)
+	}
 	typed := strings.TrimSpace(group + " " + word)
 	var near []string
 	for _, c := range commands() {
@@ -249,6 +256,7 @@ func distance(a, b string) int {
 // invoke makes the one command and lets urfave/cli run it.
 func invoke(app *App, c *command, path string, args []string) error {
 	made := c.new(app)
+	app.command = c.name
 	full := app.Name + " " + path
 	w, err := canonical(append(slices.Clone(made.Flags), persistentFlags()...), args, !c.verbatim)
 	if err == nil && !w.help {
@@ -258,10 +266,16 @@ func invoke(app *App, c *command, path string, args []string) error {
 		}
 	}
 	if err != nil {
+		app.badOptions = true
 		return withCommand(err, full)
 	}
 	if w.help {
 		return commandHelp(app, c, made, path)
+	}
+	if app.Docker {
+		if err := countWords(c, full, w); err != nil {
+			return err
+		}
 	}
 	made.Name = path
 	made.Flags = w.used(made.Flags)

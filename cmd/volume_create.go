@@ -49,7 +49,7 @@ func createVolume(app *App, c *cli.Context) error {
 		return err
 	}
 	name, err := e.CreateVolume(c.Args().First(), libpod.VolumeOptions{
-		Driver: c.String("driver"), Labels: labels, Options: options, Ignore: c.Bool("ignore"),
+		Driver: c.String("driver"), Labels: labels, Options: options, Ignore: c.Bool("ignore") || app.Docker,
 	})
 	if err != nil {
 		return err

@@ -131,6 +131,9 @@ type ToolFailure struct{ imagecall.Failure }
 
 func (f ToolFailure) Error() string { return f.Message }
 
+// Missing is what is not there; the tool looks for images.
+func (f ToolFailure) Missing() (thing, ref string) { return "image", f.Image }
+
 // Is tells the kinds apart.
 func (f ToolFailure) Is(target error) bool {
 	switch f.Kind {

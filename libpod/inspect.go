@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,7 +93,10 @@ func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
 	}
 	switch len(found) {
 	case 0:
-		return state.NetworkRecord{}, state.Errorf(state.ErrNotFound, "unable to find network with name or ID %s: network not found", ref)
+		return state.NetworkRecord{}, &state.MissingError{
+			Text:  fmt.Sprintf("unable to find network with name or ID %s: network not found", ref),
+			Thing: "network", Ref: ref,
+		}
 	case 1:
 		return found[0], nil
 	}

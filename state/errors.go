@@ -33,6 +33,22 @@ func (e *KindError) Error() string { return e.Text }
 // Is makes errors.Is find the kind.
 func (e *KindError) Is(target error) bool { return target == e.Kind }
 
+// MissingError is an ErrNotFound that says what was looked for, for those who
+// have words of their own for that.
+type MissingError struct {
+	Text string
+	// Thing is "container", "network" or the like, Ref what it was looked for by.
+	Thing, Ref string
+}
+
+func (e *MissingError) Error() string { return e.Text }
+
+// Is makes errors.Is find the kind.
+func (e *MissingError) Is(target error) bool { return target == ErrNotFound }
+
+// Missing is what is not there.
+func (e *MissingError) Missing() (thing, ref string) { return e.Thing, e.Ref }
+
 // Errorf makes an error of a kind, with a text of its own.
 func Errorf(kind error, format string, args ...any) error {
 	return &KindError{fmt.Sprintf(format, args...), kind}

@@ -210,6 +210,13 @@ func isHex(s string) bool {
 	return s != ""
 }
 
+func noContainer(ref string) error {
+	return &MissingError{
+		Text:  fmt.Sprintf("no container with name or ID %q found: no such container", ref),
+		Thing: "container", Ref: ref,
+	}
+}
+
 // Find gives the full id for a name, an id, or a prefix of an id that fits one
 // container only: ErrNotFound, ErrAmbiguous. A name wins over a prefix.
 func (s *Store) Find(ref string) (string, error) {
@@ -221,7 +228,7 @@ func (s *Store) Find(ref string) (string, error) {
 		return ref, nil
 	}
 	if !isHex(ref) || len(ref) > 64 {
-		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
+		return "", noContainer(ref)
 	}
 	ids, err := s.IDs()
 	if err != nil {
@@ -230,7 +237,7 @@ func (s *Store) Find(ref string) (string, error) {
 	sort.Strings(ids)
 	i := sort.SearchStrings(ids, ref)
 	if i == len(ids) || !strings.HasPrefix(ids[i], ref) || !jsonfile.Exists(s.Roots.Container(ids[i]).Config()) {
-		return "", Errorf(ErrNotFound, "no container with name or ID %q found: no such container", ref)
+		return "", noContainer(ref)
 	}
 	if i+1 < len(ids) && strings.HasPrefix(ids[i+1], ref) {
 		return "", Errorf(ErrAmbiguous, "more than one container has an ID that begins with %q", ref)

@@ -268,4 +268,7 @@ type unknownImage string
 
 func (u unknownImage) Error() string { return string(u) + ": image not known" }
 
+// Missing is what is not there.
+func (u unknownImage) Missing() (thing, ref string) { return "image", string(u) }
+
 func (unknownImage) Is(target error) bool { return target == state.ErrNotFound }

@@ -1,0 +1,100 @@
+package peers
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write testdata/differences.md")
+
+// enough is how many command lines are compared at least.
+const enough = 150
+
+// TestPeers runs every scenario through both engines.
+func TestPeers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not running as root")
+	}
+	all := loadScenarios(t)
+	keys := loadKeys(t)
+	docker, skiff := newDocker(t), newSkiff(t)
+	loadImages(t, docker, skiff)
+	seen := map[string]bool{}
+	ran := 0
+	for _, s := range all {
+		t.Run(strings.ReplaceAll(s.title, "/", "_"), func(t *testing.T) {
+			ran++
+			s.run(t, docker, skiff, keys, seen)
+		})
+	}
+	if ran < len(all) {
+		return // some were chosen
+	}
+	for _, key := range sorted(keys) {
+		if !seen[key] {
+			t.Errorf("keys.txt: %s no longer differs", key)
+		}
+	}
+}
+
+func (s scenario) run(t *testing.T, docker, skiff *engine, keys map[string]known, seen map[string]bool) {
+	for _, l := range s.lines {
+		d, k := both(docker, skiff, l.text)
+		if l.silent {
+			continue
+		}
+		found := map[string]bool{}
+		for _, diff := range compare(d, k) {
+			if diff = diff.without(keys, seen); diff.paths == nil && strings.HasPrefix(diff.text, "documents:") {
+				continue
+			}
+			found[diff.aspect] = true
+			if _, ok := l.known[diff.aspect]; !ok {
+				t.Errorf("%s\n%s\nstderr of docker %q\nstderr of skiff  %q", l.text, diff.text, d.stderr, k.stderr)
+			}
+		}
+		for _, aspect := range sorted(l.known) {
+			if !found[aspect] {
+				t.Errorf("%s: %s no longer differs (%s)", l.text, aspect, l.known[aspect].reason)
+			}
+		}
+	}
+	d, k := both(docker, skiff, tidy)
+	if last(d.stdout) != last(k.stdout) {
+		t.Errorf("images after the scenario: docker %q, skiff %q\n%s", last(d.stdout), last(k.stdout), k.stderr)
+	}
+}
+
+func last(text string) string { return text[strings.LastIndex(text, "\n")+1:] }
+
+// both runs a line through both engines at the same time.
+func both(docker, skiff *engine, text string) (d, k result) {
+	var wg sync.WaitGroup
+	wg.Go(func() { d = docker.run(text) })
+	wg.Go(func() { k = skiff.run(text) })
+	wg.Wait()
+	return d, k
+}
+
+// TestList: there are enough command lines, and the list of differences is that
+// of the scenarios.
+func TestList(t *testing.T) {
+	all := loadScenarios(t)
+	if n := compared(all); n < enough {
+		t.Errorf("%d command lines are compared, want at least %d", n, enough)
+	}
+	want := differences(all, loadKeys(t))
+	const file = "testdata/differences.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(file)
+	if err != nil || string(have) != want {
+		t.Errorf("%s is not the list of the scenarios' differences (%v): run go test ./tests/peers -run List -update", file, err)
+	}
+}
