@@ -9,6 +9,7 @@ import (
 
 	"skiff/cmd/parse"
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newExec(app *App) *cli.Command {
@@ -67,6 +68,12 @@ func execContainer(app *App, c *cli.Context) error {
 		req.Attach = s.Options()
 	}
 	code, id, err := e.Exec(c.Context, ref, req)
+	if err != nil && app.Docker && code != exitNotFound {
+		// What could not be begun in a running container is all one to Docker.
+		if now, ierr := e.ContainerInspect(ref, false); ierr == nil && now.Status.Phase == state.Running {
+			code = exitCannot
+		}
+	}
 	if err != nil && code != 0 {
 		return withCode(code, err)
 	}

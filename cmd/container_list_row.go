@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,7 +55,14 @@ func (r psRow) ImageID() string {
 }
 
 func (r psRow) Command() string {
-	command := strings.Join(r.c.Config.Process.Args(), " ")
+	args := r.c.Config.Process.Args()
+	if r.docker {
+		args = slices.Clone(args)
+		for i, a := range args {
+			args[i] = shellWord(a)
+		}
+	}
+	command := strings.Join(args, " ")
 	switch {
 	case r.docker && r.noTrunc:
 		return strconv.Quote(command)
@@ -64,6 +72,15 @@ func (r psRow) Command() string {
 		return command
 	}
 	return format.Ellipsis(command, 20, "...")
+}
+
+// shellWord quotes a word of which a shell would make something else, the way
+// Docker shows it.
+func shellWord(s string) string {
+	if strings.ContainsAny(s, " \t\n'\"\\|&;()<>$`*?[]#~=%{}!") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // Status is the state in words.

@@ -38,6 +38,9 @@ func removeContainers(app *App, c *cli.Context) error {
 	err := onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 		err := e.Remove(c.Context, ref, opts)
 		if opts.Force && errors.Is(err, state.ErrNotFound) {
+			if app.Docker { // says so, and is content
+				return withCode(exitOK, err)
+			}
 			return nil
 		}
 		return err
@@ -61,7 +64,9 @@ func removeStatus(err error) error {
 	}
 	code := 0
 	for _, e := range many.Unwrap() {
+		var s *status
 		switch {
+		case errors.As(e, &s) && s.code == exitOK:
 		case errors.Is(e, state.ErrInUse):
 			code = max(code, exitRunning)
 		case errors.Is(e, state.ErrNotFound):

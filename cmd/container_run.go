@@ -33,6 +33,9 @@ func runContainer(app *App, c *cli.Context) error {
 	}
 	detach := c.Bool("detach")
 	if detach && c.IsSet("attach") {
+		if app.Docker {
+			return &dockerError{msg: "Conflicting options: -a and -d"}
+		}
 		return usagef("the options --attach and --detach cannot be used together")
 	}
 	if err := reserveCIDFile(req.CIDFile); err != nil {

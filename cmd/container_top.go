@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"text/tabwriter"
 
@@ -35,6 +36,11 @@ skiff top web -o pid,args`,
 				ref, args = ids[0], c.Args().Slice()
 			} else if ref == "" {
 				return usagef("you must provide the name or ID of a running container")
+			}
+			if app.Docker && len(args) == 0 {
+				if _, err := exec.LookPath("ps"); err == nil {
+					args = []string{"-ef"}
+				}
 			}
 			rows, err := e.Top(c.Context, ref, args)
 			if err != nil {

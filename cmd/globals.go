@@ -70,7 +70,11 @@ func globals(app *App, args []string) (*words, error) {
 	}
 	if version && !w.help {
 		w.rest = []string{"version"}
-		fmt.Fprintf(app.Out, "%s version %s\n", app.Name, Version)
+		name := app.Name
+		if app.Docker {
+			name = "Docker"
+		}
+		fmt.Fprintf(app.Out, "%s version %s\n", name, Version)
 		return nil, nil
 	}
 	return &w, nil

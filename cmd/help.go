@@ -38,7 +38,7 @@ func rootHelp(app *App, w io.Writer) error {
 // noCommand is the answer to a command line without one: the help. Options for
 // a command that is missing are an error.
 func noCommand(app *App) error {
-	if app.Docker && len(app.Global.given) == 0 {
+	if app.Docker {
 		return rootHelp(app, app.Err)
 	}
 	if len(app.Global.given) == 0 {

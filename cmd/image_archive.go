@@ -36,7 +36,7 @@ func loadImages(app *App, c *cli.Context) error {
 		return err
 	}
 	req := imagecall.Request{
-		Op: imagecall.OpLoad, Input: c.String("input"), Quiet: c.Bool("quiet"), Platform: c.String("platform"),
+		Op: imagecall.OpLoad, Input: c.String("input"), Quiet: c.Bool("quiet") || app.Docker, Platform: c.String("platform"),
 	}
 	if req.Input == "" && isTerminal(app.In) {
 		return errors.New("cannot read from terminal, use command-line redirection or the --input flag")
@@ -93,7 +93,7 @@ func saveImages(app *App, c *cli.Context) error {
 	}
 	req := imagecall.Request{
 		Op: imagecall.OpSave, Images: c.Args().Slice(), Output: c.String("output"),
-		Format: c.String("format"), Quiet: c.Bool("quiet"),
+		Format: c.String("format"), Quiet: c.Bool("quiet") || app.Docker,
 	}
 	directory := oneOf(req.Format, "oci-dir", "docker-dir")
 	switch {

@@ -185,6 +185,13 @@ func logout(app *App, c *cli.Context) error {
 	case req.AuthFile != "" && req.CompatAuthFile != "":
 		return usage(errTwoAuthFiles)
 	}
+	if app.Docker { // which is content with what was forgotten before
+		host := req.Registry
+		if host == "" {
+			host = "https://index.docker.io/v1/"
+		}
+		fmt.Fprintln(app.Out, "Removing login credentials for "+host)
+	}
 	_, err := callLogin(app, c, req)
 	return err
 }

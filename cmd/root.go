@@ -101,6 +101,7 @@ func commands() []command {
 		{name: "secret ls", aliases: []string{"secret list"}, new: newSecretList},
 		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
 		// System.
+		{name: "completion", new: newCompletion},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}
@@ -153,6 +154,9 @@ func dispatch(app *App, args []string) error {
 	}
 	if len(w.rest) == 0 {
 		return noCommand(app)
+	}
+	if w.rest[0] == completeCommand {
+		return complete(app, w.rest[1:])
 	}
 	if w.rest[0] == "help" {
 		return helpFor(app, w.rest[1:])

@@ -108,5 +108,8 @@ func pruneVolumes(app *App, c *cli.Context) error {
 	for _, name := range removed {
 		fmt.Fprintln(app.Out, name)
 	}
+	if app.Docker && len(removed) == 0 {
+		fmt.Fprintln(app.Out, "Total reclaimed space: 0B")
+	}
 	return err
 }

@@ -185,7 +185,7 @@ type DockerContainer struct {
 	ProcessLabel    string
 	AppArmorProfile string
 	ExecIDs         []string
-	HostConfig      *HostConfig
+	HostConfig      *DockerHostConfig
 	GraphDriver     GraphDriver
 	SizeRw          *int64 `json:",omitempty"`
 	SizeRootFs      *int64 `json:",omitempty"`
@@ -201,8 +201,8 @@ func (c Container) Docker() *DockerContainer {
 		Id: p.Id, Created: p.Created.UTC(), Path: p.Path, Args: p.Args, State: c.state(),
 		Image: "sha256:" + p.Image, ResolvConfPath: p.ResolvConfPath, HostnamePath: p.HostnamePath,
 		HostsPath: p.HostsPath, LogPath: p.LogPath, Name: "/" + p.Name, RestartCount: p.RestartCount,
-		Driver: p.Driver, Platform: "linux", AppArmorProfile: p.AppArmorProfile,
-		HostConfig: p.HostConfig, GraphDriver: p.GraphDriver, SizeRw: p.SizeRw, SizeRootFs: p.SizeRootFs,
+		Driver: dockerDriver, Platform: "linux", AppArmorProfile: p.AppArmorProfile,
+		HostConfig: p.HostConfig.docker(), GraphDriver: GraphDriver{dockerDriver, p.GraphDriver.Data}, SizeRw: p.SizeRw, SizeRootFs: p.SizeRootFs,
 		Mounts: p.Mounts, Config: p.Config, NetworkSettings: networkSettings(c, true),
 	}
 	doc.Config.healthSettings = healthSettings{}
@@ -215,11 +215,6 @@ func (c Container) Docker() *DockerContainer {
 	}
 	for i := range doc.Mounts {
 		doc.Mounts[i].Options = nil
-	}
-	for _, mode := range []*string{&doc.HostConfig.PidMode, &doc.HostConfig.UTSMode} {
-		if *mode == "private" {
-			*mode = "" // docker has no word for it
-		}
 	}
 	return doc
 }

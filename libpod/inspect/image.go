@@ -145,11 +145,12 @@ type DockerImage struct {
 	Created       *time.Time `json:",omitempty"`
 	DockerVersion string
 	Author        string
-	Config        *ImageConfig
+	Config        *DockerImageConfig
 	Architecture  string
 	Variant       string `json:",omitempty"`
 	Os            string
 	Size          int64
+	VirtualSize   int64
 	GraphDriver   GraphDriver
 	RootFS        RootFS
 	Metadata      ImageMetadata
@@ -163,9 +164,9 @@ func (i Image) Docker() *DockerImage {
 	p := i.Podman()
 	doc := &DockerImage{
 		Id: "sha256:" + p.Id, RepoTags: familiar(p.RepoTags), RepoDigests: familiar(p.RepoDigests),
-		Comment: p.Comment, Created: p.Created, Author: p.Author, Config: p.Config,
-		Architecture: p.Architecture, Variant: p.Variant, Os: p.Os, Size: p.Size,
-		GraphDriver: p.GraphDriver, RootFS: p.RootFS, Metadata: ImageMetadata{i.Added},
+		Comment: p.Comment, Created: p.Created, Author: p.Author, Config: p.Config.docker(),
+		Architecture: p.Architecture, Variant: p.Variant, Os: p.Os, Size: p.Size, VirtualSize: p.Size,
+		GraphDriver: GraphDriver{dockerDriver, p.GraphDriver.Data}, RootFS: p.RootFS, Metadata: ImageMetadata{i.Added},
 	}
 	if p.Parent != "" {
 		doc.Parent = "sha256:" + p.Parent

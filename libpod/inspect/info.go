@@ -234,7 +234,7 @@ func (i *Info) Docker() *DockerInfo {
 	d := &DockerInfo{
 		Containers: s.ContainerStore.Number, ContainersRunning: s.ContainerStore.Running,
 		ContainersPaused: s.ContainerStore.Paused, ContainersStopped: s.ContainerStore.Stopped,
-		Images: s.ImageStore.Number, Driver: s.GraphDriverName,
+		Images: s.ImageStore.Number, Driver: dockerDriver,
 		Plugins:     DockerPlugins{i.Plugins.Volume, i.Plugins.Network, i.Plugins.Authorization, i.Plugins.Log},
 		MemoryLimit: has("memory"), SwapLimit: has("memory"), CpuCfsPeriod: has("cpu"), CpuCfsQuota: has("cpu"),
 		CPUShares: has("cpu"), CPUSet: has("cpuset"), PidsLimit: has("pids"), IPv4Forwarding: true,

@@ -332,11 +332,11 @@ func TestResolveUser(t *testing.T) {
 		err   string
 	}{
 		{"", nil, User{Home: "/root"}, ""},
-		{"ana", nil, User{1000, 1001, []uint32{1500, 1600}, "/home/ana"}, ""},
-		{"1000", nil, User{1000, 1001, []uint32{1500, 1600}, "/home/ana"}, ""},
-		{"ana:root", nil, User{1000, 0, nil, "/home/ana"}, ""},
-		{"7:8", nil, User{7, 8, nil, "/"}, ""},
-		{"7", []string{"staff", "99"}, User{7, 0, []uint32{99, 1001}, "/"}, ""},
+		{"ana", nil, User{1000, 1001, []uint32{1001, 1500, 1600}, "/home/ana"}, ""},
+		{"1000", nil, User{1000, 1001, []uint32{1001, 1500, 1600}, "/home/ana"}, ""},
+		{"ana:root", nil, User{1000, 0, []uint32{0}, "/home/ana"}, ""},
+		{"7:8", nil, User{7, 8, []uint32{8}, "/"}, ""},
+		{"7", []string{"staff", "99"}, User{7, 0, []uint32{0, 99, 1001}, "/"}, ""},
 		{"nobody", nil, User{}, `cannot run as user "nobody": no matching entries in passwd file`},
 		{"ana:nogroup", nil, User{}, `cannot run as user "ana:nogroup": no matching entries in group file`},
 		{"ana", []string{"nogroup"}, User{}, `cannot add the groups ["nogroup"]: no matching entries in group file`},

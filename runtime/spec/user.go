@@ -50,6 +50,12 @@ func ResolveUser(passwd, group io.ReadSeeker, who string, extra []string) (User,
 			out.Groups = append(out.Groups, uint32(g))
 		}
 	}
+	// The main group is one of the further ones too, as with runc's other users: a
+	// set-group-id program that drops its group would else gain by that what
+	// negative group permissions deny (CVE-2022-36109).
+	if who != "" {
+		out.Groups = append(out.Groups, out.GID)
+	}
 	slices.Sort(out.Groups)
 	out.Groups = slices.Compact(out.Groups)
 	return out, nil

@@ -154,6 +154,7 @@ type substitution struct {
 func substitutions() []substitution {
 	const number = `[0-9]+(?:\.[0-9]+)?`
 	list := [][2]string{
+		{`/var/tmp/skiff-peers-[0-9]+`, "TOP"},
 		{`\b[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(?:Z| ?[+-][0-9]{2}:?[0-9]{2}(?: [A-Z]+)?)`, "<time>"},
 		{`\b[0-9a-f]{64}\b`, "<id>"},
 		{`\b[0-9a-f]{12}\b`, "<short>"},

@@ -1,0 +1,72 @@
+package inspect
+
+// dockerDriver is the name under which Docker knows overlay mounts.
+const dockerDriver = "overlay2"
+
+// DockerHostConfig is Docker's part of the same name: where Podman writes empty
+// lists, Docker writes null.
+type DockerHostConfig struct {
+	*HostConfig
+	PidsLimit         *int64
+	DeviceCgroupRules []string
+	DeviceRequests    []struct{}
+	KernelMemoryTCP   int64
+}
+
+func (h *HostConfig) docker() *DockerHostConfig {
+	out := &DockerHostConfig{HostConfig: h}
+	if h.PidsLimit != 0 {
+		out.PidsLimit = &h.PidsLimit
+	}
+	for _, l := range []*[]string{&h.Binds, &h.CapAdd, &h.CapDrop, &h.ExtraHosts, &h.GroupAdd, &h.Links, &h.SecurityOpt} {
+		*l = unlessEmpty(*l)
+	}
+	for _, l := range []*[]ThrottleDevice{
+		&h.BlkioDeviceReadBps, &h.BlkioDeviceWriteBps, &h.BlkioDeviceReadIOps, &h.BlkioDeviceWriteIOps,
+	} {
+		*l = unlessEmpty(*l)
+	}
+	h.Ulimits = unlessEmpty(h.Ulimits)
+	for _, mode := range []*string{&h.PidMode, &h.UTSMode} {
+		if *mode == "private" {
+			*mode = "" // docker has no word for it
+		}
+	}
+	return out
+}
+
+func unlessEmpty[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+// DockerImageConfig is what Docker writes of an image's configuration: all of
+// it, set or not.
+type DockerImageConfig struct {
+	Hostname, Domainname, User              string
+	AttachStdin, AttachStdout, AttachStderr bool
+	ExposedPorts                            map[string]struct{} `json:",omitempty"`
+	Tty, OpenStdin, StdinOnce               bool
+	Env, Cmd                                []string
+	Healthcheck                             *Healthcheck `json:",omitempty"`
+	Image                                   string
+	Volumes                                 map[string]struct{}
+	WorkingDir                              string
+	Entrypoint, OnBuild                     []string
+	Labels                                  map[string]string
+	StopSignal                              string   `json:",omitempty"`
+	Shell                                   []string `json:",omitempty"`
+}
+
+func (c *ImageConfig) docker() *DockerImageConfig {
+	if c == nil {
+		return nil
+	}
+	return &DockerImageConfig{
+		User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Healthcheck: c.Healthcheck,
+		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild,
+		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell,
+	}
+}
