@@ -15,6 +15,7 @@ import (
 	"skiff/cmd/parse"
 	"skiff/libpod"
 	"skiff/libpod/settings"
+	"skiff/libpod/signal"
 	"skiff/state"
 	"skiff/state/dirs"
 )
@@ -81,6 +82,7 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 			return nil, err
 		}
 		engine.Warn = app.Log.Warn
+		signal.Unignore()
 		return engine, nil
 	}
 }

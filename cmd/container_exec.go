@@ -103,7 +103,7 @@ func execRequest(c *cli.Context) (libpod.ExecRequest, error) {
 		req.Args = c.Args().Tail()
 	}
 	if len(req.Args) == 0 {
-		return req, usagef("you must provide a command to run")
+		return req, usagef("must provide a non-empty command to start an exec session")
 	}
 	if c.IsSet("workdir") {
 		dir, err := parse.Workdir(c.String("workdir"))

@@ -5,6 +5,7 @@ import (
 
 	"skiff/cmd/parse"
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newKill(app *App) *cli.Command {
@@ -25,7 +26,7 @@ skiff kill -s HUP web`,
 			}
 			return onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 				return e.Kill(c.Context, ref, sig)
-			})(c)
+			}, state.Running, state.Paused)(c)
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newPause(app *App) *cli.Command {
@@ -18,7 +19,7 @@ skiff pause web`,
 		Flags: selectFlags(true, true, false, "f"),
 		Action: onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 			return e.Pause(c.Context, ref)
-		}),
+		}, state.Running),
 	}
 }
 
@@ -34,6 +35,6 @@ skiff unpause web`,
 		Flags: selectFlags(true, true, false, "f"),
 		Action: onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 			return e.Unpause(c.Context, ref)
-		}),
+		}, state.Paused),
 	}
 }

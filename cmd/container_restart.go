@@ -15,11 +15,15 @@ func newRestart(app *App) *cli.Command {
 
 Example:
 skiff restart -t 5 web`,
-		Flags: append(selectFlags(true, true, false, "f"), timeFlag(),
+		Flags: append(selectFlags(true, true, false, "f"), timeFlag(), signalFlag(),
 			toggle("Take only containers that run", "running")),
 		Action: func(c *cli.Context) error {
+			o, err := stopOptions(c)
+			if err != nil {
+				return err
+			}
 			work := func(c *cli.Context, e *libpod.Engine, ref string) error {
-				return e.Restart(c.Context, ref, timeout(c))
+				return e.Restart(c.Context, ref, o)
 			}
 			if !c.Bool("running") {
 				return onContainers(app, work)(c)

@@ -22,6 +22,7 @@ skiff rm web
 skiff rm -af`,
 		Flags: append(selectFlags(true, true, true), timeFlag(),
 			toggle("Stop containers that run, and ignore those that do not exist", "force", "f"),
+			toggle("Remove the containers first that share their namespaces", "depend"),
 			toggle("Remove their anonymous volumes too", "volumes", "v")),
 		Action: func(c *cli.Context) error { return removeContainers(app, c) },
 	}
@@ -29,7 +30,7 @@ skiff rm -af`,
 
 func removeContainers(app *App, c *cli.Context) error {
 	opts := libpod.RemoveOptions{
-		Force: c.Bool("force"), Volumes: c.Bool("volumes"),
+		Force: c.Bool("force"), Volumes: c.Bool("volumes"), Depend: c.Bool("depend"),
 		Time: timeout(c),
 	}
 	if opts.Time != nil && !opts.Force {

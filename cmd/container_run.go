@@ -47,7 +47,7 @@ func runContainer(app *App, c *cli.Context) error {
 		if app.Docker {
 			return errNoTerminal()
 		}
-		app.Log.Warn("the input device is not a TTY: --tty and --interactive may not behave as expected")
+		app.Log.Warn("The input device is not a TTY. The --tty and --interactive flags might not work properly")
 	}
 	if _, err := detachKeys(c, nil); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newStart(app *App) *cli.Command {
@@ -38,6 +39,7 @@ func startContainers(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	list = only(c, e, list, state.Created, state.Exited)
 	if !c.Bool("attach") && !c.Bool("interactive") {
 		return each(c, app, list, func(ref string) error {
 			_, err := e.Start(c.Context, ref, libpod.StartOptions{})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -62,7 +63,7 @@ func targets(c *cli.Context, e *libpod.Engine) ([]target, error) {
 			return nil, err
 		}
 		for _, id := range ids {
-			out = append(out, target{id, id})
+			out = append(out, target{typed(e, names, id), id})
 		}
 		return out, nil
 	}
@@ -84,6 +85,28 @@ func targets(c *cli.Context, e *libpod.Engine) ([]target, error) {
 		return nil, usagef("you must provide at least one container name or ID")
 	}
 	return out, nil
+}
+
+// typed is the word that found a container, or its id.
+func typed(e *libpod.Engine, words []string, id string) string {
+	for _, w := range words {
+		if found, err := e.Store.Find(w); err == nil && found == id {
+			return w
+		}
+	}
+	return id
+}
+
+// only keeps the targets in one of the phases, for --all and --filter, which mean
+// those containers that the command can do something to. Names mean what they say.
+func only(c *cli.Context, e *libpod.Engine, list []target, phases ...state.Phase) []target {
+	if c.NArg() > 0 || !c.Bool("all") && len(c.StringSlice("filter")) == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(t target) bool {
+		st, err := e.Store.Status(t.ref)
+		return err == nil && !slices.Contains(phases, st.Phase)
+	})
 }
 
 // each does work for every target, several at a time, prints the ones that
@@ -118,7 +141,9 @@ func each(c *cli.Context, app *App, list []target, work func(ref string) error) 
 
 // onContainers is the action of a command that does one thing to each of its
 // containers.
-func onContainers(app *App, work func(c *cli.Context, e *libpod.Engine, ref string) error) cli.ActionFunc {
+//
+// With phases --all and --filter take only containers in one of them.
+func onContainers(app *App, work func(c *cli.Context, e *libpod.Engine, ref string) error, phases ...state.Phase) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		e, err := app.Engine()
 		if err != nil {
@@ -127,6 +152,9 @@ func onContainers(app *App, work func(c *cli.Context, e *libpod.Engine, ref stri
 		list, err := targets(c, e)
 		if err != nil {
 			return err
+		}
+		if len(phases) > 0 {
+			list = only(c, e, list, phases...)
 		}
 		return each(c, app, list, func(ref string) error { return work(c, e, ref) })
 	}

@@ -141,6 +141,9 @@ func stateFilter(f Filter) (predicate[Container], error) {
 		}
 		return func(c Container) bool { return c.HealthWord() == f.Value }, nil
 	case "restart-policy":
+		if !slices.Contains([]string{state.RestartNo, state.RestartOnFailure, state.RestartAlways, state.RestartUnlessStopped}, f.Value) {
+			return nil, badFilter(f, "want no, on-failure, always or unless-stopped")
+		}
 		return func(c Container) bool { return restartName(c.Config.Restart) == f.Value }, nil
 	case "should-start-on-boot":
 		want, err := strconv.ParseBool(f.Value)

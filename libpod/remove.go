@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"skiff/state"
 )
+
+// errImproperState is Podman's word for a container that runs and must not.
+var errImproperState error = &state.KindError{Text: "container state improper", Kind: state.ErrInUse}
 
 // RemoveOptions say how a container is removed.
 type RemoveOptions struct {
@@ -27,6 +31,11 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 	if err != nil {
 		return err
 	}
+	if opt.Depend {
+		if err := e.removeDependents(ctx, id, opt); err != nil {
+			return err
+		}
+	}
 	for range 3 {
 		st, err := e.status(ctx, id)
 		if err != nil {
@@ -45,10 +54,37 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 	return fmt.Errorf("cannot remove container %s: it is started again and again by somebody else", ref)
 }
 
+// removeDependents removes the containers that share a namespace of this one,
+// and those that share theirs.
+func (e *Engine) removeDependents(ctx context.Context, id string, opt RemoveOptions) error {
+	ids, err := e.Store.IDs()
+	if err != nil {
+		return err
+	}
+	opt.Force = true // as Podman does
+	errs := []error{}
+	for _, other := range ids {
+		cfg, err := e.Store.Load(other)
+		if err != nil || other == id || !dependsOn(cfg, id) {
+			continue // one that cannot be read shares nothing that could be found out
+		}
+		if err := e.Remove(ctx, other, opt); err != nil && !errors.Is(err, state.ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dependsOn says whether the container shares a namespace of another one.
+func dependsOn(cfg *state.Config, id string) bool {
+	ns := cfg.Namespaces
+	return slices.Contains([]string{cfg.Network.Mode, ns.Pid, ns.Ipc, ns.Uts, ns.User, ns.Cgroup}, state.ModeContainer+id)
+}
+
 func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Status, opt RemoveOptions) error {
 	if !opt.Force {
 		return fmt.Errorf("cannot remove container %s as it is %s - running or paused containers cannot be removed without force: %w",
-			ref, st.Phase, ErrRunning)
+			ref, st.Phase, errImproperState)
 	}
 	timeout := 0
 	if opt.Time != nil {

@@ -116,7 +116,7 @@ func startCode(err error) int {
 // dropFailed removes a container that never ran, also after an interruption.
 func (e *Engine) dropFailed(ctx context.Context, cfg *state.Config) error {
 	err := e.Remove(context.WithoutCancel(ctx), cfg.ID, RemoveOptions{Volumes: true})
-	if errors.Is(err, state.ErrNotFound) || errors.Is(err, ErrRunning) {
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrInUse) {
 		return nil
 	}
 	if cfg.CIDFile != "" {

@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,24 @@ const defaultStopTimeout = 10
 // killGrace bounds the wait for a container whose processes were all killed.
 const killGrace = 60 * time.Second
 
-// Stop ends a container in an orderly way: its stop signal, then SIGKILL after
-// timeout seconds (nil: the container's own; below 0: never). A container that
-// does not run is left as it is. The user's wish is recorded: no restart policy
-// brings it back.
+// StopOptions say how a container is stopped.
+type StopOptions struct {
+	// Timeout is how many seconds it gets before SIGKILL; nil: the container's own;
+	// below 0: no end.
+	Timeout *int
+	// Signal is the first to be sent; 0: the container's own.
+	Signal unix.Signal
+}
+
+// Stop is StopWith the container's own signal.
 func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
+	return e.StopWith(ctx, ref, StopOptions{Timeout: timeout})
+}
+
+// StopWith ends a container in an orderly way: its stop signal, then SIGKILL. A
+// container that does not run is left as it is. The user's wish is recorded: no
+// restart policy brings it back.
+func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) error {
 	cfg, st, err := e.found(ctx, ref)
 	if err != nil {
 		return err
@@ -51,11 +65,8 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 			return err
 		}
 	}
-	sig := unix.Signal(cfg.Process.StopSignal)
-	if sig == 0 {
-		sig = unix.SIGTERM
-	}
-	wait := stopTimeout(cfg, timeout)
+	sig := cmp.Or(o.Signal, unix.Signal(cfg.Process.StopSignal), unix.SIGTERM)
+	wait := stopTimeout(cfg, o.Timeout)
 	if wait != 0 {
 		if err := signal(st, sig); err != nil {
 			return err
@@ -63,6 +74,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 		if done, err := e.gone(ctx, id, wait); done || err != nil {
 			return err
 		}
+		e.warn(fmt.Sprintf("StopSignal %s failed to stop container %s in %d seconds, resorting to SIGKILL", unix.SignalName(sig), cfg.Name, int(wait/time.Second)))
 	}
 	return e.finish(ctx, id, ref)
 }
@@ -227,8 +239,8 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 }
 
 // Restart stops the container if it runs and starts it again.
-func (e *Engine) Restart(ctx context.Context, ref string, timeout *int) error {
-	if err := e.Stop(ctx, ref, timeout); err != nil {
+func (e *Engine) Restart(ctx context.Context, ref string, o StopOptions) error {
+	if err := e.StopWith(ctx, ref, o); err != nil {
 		return err
 	}
 	_, err := e.Start(ctx, ref, StartOptions{})

@@ -183,6 +183,9 @@ func (u *update) limitsOf(r state.Resources, facts hostfacts.Facts, warn func(st
 		if err != nil {
 			return nil, err
 		}
+		if d.Type != "b" {
+			return nil, fmt.Errorf("cannot limit the block I/O of %s: not a block device", path)
+		}
 		blocks[path] = d
 	}
 	return spec.Limits(r, facts, blocks, warn)

@@ -48,6 +48,9 @@ type Status struct {
 	// signal that ended it.
 	ExitCode  int  `json:"exitCode"`
 	OOMKilled bool `json:"oomKilled,omitempty"`
+	// StoppedByUser says that it ended because the user wanted that: stop, or kill
+	// with a signal that ends it.
+	StoppedByUser bool `json:"stoppedByUser,omitempty"`
 	// Error is why the last start failed or the end was not orderly.
 	Error string `json:"error,omitempty"`
 	// RestartCount counts restarts by the policy since the user's last start.

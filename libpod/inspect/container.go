@@ -223,7 +223,7 @@ func (c Container) state() *ContainerState {
 	st := c.Status
 	return &ContainerState{
 		Status: string(st.Phase), Running: st.Phase.Active(), Paused: st.Phase == state.Paused,
-		Restarting: st.Phase == state.Restarting, OOMKilled: st.OOMKilled, Pid: livePid(st),
+		Restarting: st.Phase == state.Restarting, OOMKilled: st.OOMKilled, StoppedByUser: st.StoppedByUser, Pid: livePid(st),
 		ExitCode: st.ExitCode, Error: st.Error, StartedAt: st.StartedAt, FinishedAt: st.FinishedAt,
 		Health: health(c.Health),
 	}

@@ -23,7 +23,7 @@ const (
 func Parse(s string) (syscall.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 1 || n > sigRTMax {
-			return 0, fmt.Errorf("invalid signal %q: valid signals are 1 through 64", s)
+			return 0, fmt.Errorf("invalid signal: %s", s)
 		}
 		return syscall.Signal(n), nil
 	}

@@ -29,6 +29,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	s := &m.status
 	s.FinishedAt = time.Now().UTC()
 	s.ExitCode = exitCode(ws)
+	s.StoppedByUser = m.stopping
 	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	m.main.finish()
