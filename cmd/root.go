@@ -101,6 +101,7 @@ func commands() []command {
 		{name: "secret ls", aliases: []string{"secret list"}, new: newSecretList},
 		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
 		// System.
+		{name: "system boot", new: newBoot},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}
