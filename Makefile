@@ -60,6 +60,9 @@ run: build
 
 install: build
 	install -D -m 755 bin/skiff $(DESTDIR)$(PREFIX)/bin/skiff
+	@for kind in system user; do \
+		dir=$(DESTDIR)$(PREFIX)/lib/systemd/$$kind; mkdir -p $$dir && \
+		sed 's,/usr/local/,$(PREFIX)/,' docs/systemd/$$kind/skiff-boot.service >$$dir/skiff-boot.service; done
 
 clean:
 	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out

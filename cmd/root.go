@@ -102,6 +102,7 @@ func commands() []command {
 		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
 		// System.
 		{name: "completion", new: newCompletion},
+		{name: "system boot", new: newBoot},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}

@@ -21,7 +21,7 @@ func (e *Engine) containerFilter(filters []Filter) (match predicate[Container], 
 		if f.Key == "pod" || f.Key == "is-task" {
 			return membership(f)
 		}
-		for _, group := range []func(Filter) (predicate[Container], error){e.identityFilter, stateFilter, e.orderFilter, resourceFilter} {
+		for _, group := range []func(Filter) (predicate[Container], error){e.identityFilter, e.stateFilter, e.orderFilter, resourceFilter} {
 			if p, err := group(f); p != nil || err != nil {
 				return p, err
 			}
@@ -119,7 +119,7 @@ func sameImageName(full, ref string) bool {
 }
 
 // stateFilter: status, exited, health, restart-policy, should-start-on-boot.
-func stateFilter(f Filter) (predicate[Container], error) {
+func (e *Engine) stateFilter(f Filter) (predicate[Container], error) {
 	switch f.Key {
 	case "status":
 		phases, ok := phasesOf(f.Value)
@@ -150,10 +150,7 @@ func stateFilter(f Filter) (predicate[Container], error) {
 		if err != nil {
 			return nil, badFilter(f, "want true or false")
 		}
-		return func(c Container) bool {
-			name := c.Config.Restart.Name
-			return want == (name == state.RestartAlways || name == state.RestartUnlessStopped && c.Status.Phase.Active())
-		}, nil
+		return func(c Container) bool { return want == e.startsAtBoot(c) }, nil
 	}
 	return nil, nil
 }

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // ConfigVersion is the version that this skiff writes into config.json.
 const ConfigVersion = 1
@@ -65,6 +68,19 @@ type Config struct {
 	Runtime string `json:"runtime,omitempty"`
 	// CIDFile is the file that holds the id, removed with the container by --rm.
 	CIDFile string `json:"cidFile,omitempty"`
+}
+
+// Dependencies are the ids of the containers that have to run before this one
+// can: those whose namespaces it shares.
+func (c *Config) Dependencies() []string {
+	ids := []string{}
+	n := c.Namespaces
+	for _, mode := range []string{c.Network.Mode, n.Pid, n.Ipc, n.Uts, n.User, n.Cgroup} {
+		if id, ok := strings.CutPrefix(mode, ModeContainer); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // ImageRef says which image a container was made from.

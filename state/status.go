@@ -53,6 +53,9 @@ type Status struct {
 	StoppedByUser bool `json:"stoppedByUser,omitempty"`
 	// Error is why the last start failed or the end was not orderly.
 	Error string `json:"error,omitempty"`
+	// Interrupted says that the end was not the container's own nor the user's
+	// wish: the machine went down, or the service that it ran in.
+	Interrupted bool `json:"interrupted,omitempty"`
 	// RestartCount counts restarts by the policy since the user's last start.
 	RestartCount int `json:"restartCount,omitempty"`
 

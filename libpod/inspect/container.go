@@ -147,7 +147,7 @@ func (c Container) Podman() *ContainerDocument {
 		AppArmorProfile: cfg.Security.AppArmor,
 		EffectiveCaps:   list(cfg.Security.Capabilities), BoundingCaps: list(cfg.Security.Capabilities),
 		ExecIDs: []string{}, GraphDriver: c.graph(), SizeRw: c.SizeRw, SizeRootFs: c.SizeRoot,
-		Mounts: c.mounts(), Dependencies: dependencies(cfg),
+		Mounts: c.mounts(), Dependencies: cfg.Dependencies(),
 		NetworkSettings: networkSettings(c, false), Config: c.config(), HostConfig: hostConfig(c),
 	}
 	doc.Path, doc.Args = pathArgs(cfg.Process)
@@ -243,17 +243,6 @@ func pathArgs(p state.Process) (string, []string) {
 		return "", []string{}
 	}
 	return args[0], args[1:]
-}
-
-func dependencies(cfg *state.Config) []string {
-	deps := []string{}
-	n := cfg.Namespaces
-	for _, mode := range []string{cfg.Network.Mode, n.Pid, n.Ipc, n.Uts, n.User, n.Cgroup} {
-		if id, ok := strings.CutPrefix(mode, state.ModeContainer); ok {
-			deps = append(deps, id)
-		}
-	}
-	return deps
 }
 
 func (c Container) config() *ContainerConfig {

@@ -198,6 +198,9 @@ func (m *monitor) leave() {
 // tellExited tells those who wait for the end of a run, and at the very end
 // everybody.
 func (m *monitor) tellExited(gone bool) {
+	if m.health != nil {
+		m.health.answerAll()
+	}
 	for i := len(m.conns) - 1; i >= 0; i-- {
 		c := m.conns[i]
 		mine := c.role == roleWait || c.role == roleAttached && (c.sess == m.main || c.sess == nil)

@@ -1,9 +1,11 @@
 package monitor
 
 import (
+	"bytes"
 	"cmp"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +32,9 @@ type health struct {
 	// asked are clients that wait for the check that runs, queued those that came
 	// after it began and wait for the next.
 	asked, queued []*conn
+	// acting says that something is done about the container: who asked is told
+	// when it has come to an end.
+	acting bool
 	ready         bool // the service manager knows that the container is healthy
 }
 
@@ -40,12 +45,12 @@ func newHealth(m *monitor, cfg wire.Health) *health {
 	return h
 }
 
-// begin starts checking a container whose program begins.
-func (h *health) begin() {
+// reset begins the record of a new run.
+func (h *health) reset() {
+	h.acting = false
 	h.rec = state.Health{Version: state.HealthVersion, Status: state.HealthStarting, Log: h.rec.Log}
 	h.successes, h.failures = 0, 0
 	h.write(h.m.c.Health())
-	h.arm()
 }
 
 // startup says that it is the startup check's turn.
@@ -128,6 +133,9 @@ func (h *health) logCount() int {
 // finished is called when a check has ended by itself or by its time limit.
 func (h *health) finished(r state.HealthResult) {
 	h.now = nil
+	if h.m.exiting() {
+		return // it ended with the container, which says nothing
+	}
 	word, act := h.judge(r)
 	h.rec.Log = append(h.rec.Log, r)
 	if over := len(h.rec.Log) - h.logCount(); over > 0 {
@@ -138,10 +146,12 @@ func (h *health) finished(r state.HealthResult) {
 	if h.rec.Status == state.HealthHealthy {
 		h.tellReady()
 	}
-	h.answer(word)
-	h.m.act(act)
+	h.acting = h.m.act(act) || h.acting
 	h.m.busy()
-	if len(h.asked) > 0 {
+	if !h.acting {
+		h.answer(word)
+	}
+	if !h.acting && len(h.asked) > 0 {
 		h.run()
 	} else {
 		h.arm()
@@ -206,8 +216,17 @@ func (h *health) suspend() {
 		h.now.cancel()
 		h.now = nil
 	}
+}
+
+// answerAll tells all who wait that the container was stopped, or what it was
+// stopped for.
+func (h *health) answerAll() {
+	word := state.HealthStopped
+	if h.acting {
+		word = state.HealthUnhealthy
+	}
 	for len(h.asked) > 0 || len(h.queued) > 0 {
-		h.answer(state.HealthStopped)
+		h.answer(word)
 	}
 }
 
@@ -259,6 +278,7 @@ func (h *health) export() {
 func (m *monitor) setHealth(cfg wire.Health) {
 	if m.health != nil && len(cfg.Config.Test) == 0 {
 		m.health.suspend()
+		m.health.answerAll()
 		m.health = nil
 		os.Remove(m.c.Health())
 		return
@@ -269,7 +289,8 @@ func (m *monitor) setHealth(cfg wire.Health) {
 	if m.health == nil {
 		m.health = newHealth(m, cfg)
 		if m.doing == running {
-			m.health.begin()
+			m.health.reset()
+			m.health.arm()
 		}
 		return
 	}
@@ -279,10 +300,11 @@ func (m *monitor) setHealth(cfg wire.Health) {
 	}
 }
 
-// act does what the user wants done about an unhealthy container.
-func (m *monitor) act(action string) {
+// act does what the user wants done about an unhealthy container, and reports
+// whether that is anything.
+func (m *monitor) act(action string) bool {
 	if m.doing != running || m.pid == 0 {
-		return
+		return false
 	}
 	switch action {
 	case state.HealthActionKill:
@@ -293,7 +315,26 @@ func (m *monitor) act(action string) {
 	case state.HealthActionStop:
 		m.halted = true
 		m.stopContainer()
+	default:
+		return false
 	}
+	return true
+}
+
+// exiting says that the first process is at its end. The kernel ends all other
+// processes of its pid namespace before it reports that, so their ends come first.
+func (m *monitor) exiting() bool {
+	if m.pid == 0 {
+		return true
+	}
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(m.pid) + "/stat")
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:]) // its name may hold anything
+	if err != nil || len(fields) < 7 {
+		return false
+	}
+	const exitingFlag = 0x4 // PF_EXITING, include/linux/sched.h
+	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	return err == nil && flags&exitingFlag != 0
 }
 
 // revives says that the container may start again without a restart policy.

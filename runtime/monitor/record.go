@@ -44,6 +44,7 @@ func (m *monitor) recordStatus() error {
 // lost; one after it leaves files that the next start removes.
 func (m *monitor) recordEnd() {
 	m.status.Phase = state.Exited
+	m.status.Interrupted = m.terminating && !m.stopping
 	m.status.Pid, m.status.PidStart, m.status.Monitor = 0, 0, 0
 	m.status.Teardown, m.status.Network = state.Teardown{}, state.NetworkStatus{}
 	m.writeExit()

@@ -126,6 +126,7 @@ func (m *monitor) paused(yes bool) string {
 	}
 	if m.health != nil && yes {
 		m.health.suspend()
+		m.health.answerAll()
 	} else if m.health != nil {
 		m.health.arm()
 	}

@@ -88,6 +88,9 @@ func (m *monitor) created(st *stage) error {
 	s.Phase, s.Pid, s.PidStart = state.Running, r.Pid, r.PidStart
 	s.StartedAt = time.Now().UTC()
 	s.Network, s.Teardown = r.Network, r.Teardown
+	if m.health != nil {
+		m.health.reset()
+	}
 	if err := m.record(); err != nil {
 		return err
 	}
@@ -103,7 +106,7 @@ func (m *monitor) started() {
 	m.doing = running
 	m.main.listen()
 	if m.health != nil {
-		m.health.begin()
+		m.health.arm()
 	}
 	if m.launcher != nil {
 		m.launcher.sendJSON(wire.KindStarted, wire.Started{Status: m.status, Warnings: m.warnings})

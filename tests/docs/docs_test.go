@@ -38,7 +38,7 @@ func TestStateFormat(t *testing.T) {
 		}
 	}
 	todo := []reflect.Type{}
-	for _, v := range []any{state.Config{}, state.Status{}, state.Desired{}, state.Image{}, state.Volume{}, state.Secret{}, state.NetworkRecord{}} {
+	for _, v := range []any{state.Config{}, state.Status{}, state.Desired{}, state.Health{}, state.Image{}, state.Volume{}, state.Secret{}, state.NetworkRecord{}} {
 		todo = append(todo, reflect.TypeOf(v))
 	}
 	seen := map[reflect.Type]bool{}
