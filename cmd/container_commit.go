@@ -23,12 +23,14 @@ skiff commit web mysite:1
 skiff commit -c "CMD /usr/local/bin/serve" web mysite:2`,
 		Flags: []cli.Flag{
 			text("Name the image's author", "author", "a"),
-			list("Set a property of the image with a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR", "change", "c"),
+			list("Set a property of the image with a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR", "change", "c"),
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "Make an image of this `format`: oci or docker (default \"oci\")"},
 			text("Write the image's id to this file", "iidfile"),
+			toggle("Give the image the volumes that the container has", "include-volumes"),
 			text("Note this in the image's history (docker format)", "message", "m"),
 			&cli.BoolFlag{Name: "pause", Aliases: []string{"p"}, Value: app.Docker, Usage: "Freeze the container meanwhile"},
 			toggle("Print the id only", "quiet", "q"),
+			toggle("Make an image of one layer, without those of the container's image", "squash", "s"),
 		},
 		Action: func(c *cli.Context) error { return commitContainer(app, c) },
 	}
@@ -57,7 +59,7 @@ func commitContainer(app *App, c *cli.Context) error {
 	res, err := e.Commit(c.Context, c.Args().First(), libpod.CommitOptions{
 		Name: c.Args().Get(1), Author: c.String("author"), Message: c.String("message"),
 		Changes: c.StringSlice("change"), Docker: form == "docker", Pause: c.Bool("pause"),
-		Quiet: c.Bool("quiet") || app.Docker,
+		Quiet: c.Bool("quiet") || app.Docker, Volumes: c.Bool("include-volumes"), Squash: c.Bool("squash"),
 	}, s)
 	for _, i := range res.Images {
 		if file := c.String("iidfile"); file != "" {

@@ -126,7 +126,7 @@ prints its id.
 Example:
 skiff import -c "CMD /bin/sh" tree.tar mytree:1`,
 		Flags: []cli.Flag{
-			list("Set a property of the image with a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR", "change", "c"),
+			list("Set a property of the image with a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR", "change", "c"),
 			text("Note this in the image's history", "message", "m"),
 			text("Say that the image is for this `OS/ARCH[/VARIANT]`", "platform"),
 			text("Say that the image is for this architecture", "arch"),

@@ -2,7 +2,10 @@ package libpod
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"os"
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
@@ -20,6 +23,11 @@ type CommitOptions struct {
 	// Pause freezes the container meanwhile, if it runs.
 	Pause bool
 	Quiet bool
+	// Volumes makes volumes of the image of those that the container has. Podman:
+	// commit --include-volumes.
+	Volumes bool
+	// Squash makes an image of one layer. Podman: commit --squash.
+	Squash bool
 }
 
 // Commit makes an image of a container's files and of what it runs. Volumes and
@@ -59,5 +67,65 @@ func (e *Engine) Commit(ctx context.Context, ref string, opt CommitOptions, s St
 	if opt.Name != "" {
 		req.Images = []string{opt.Name}
 	}
+	if opt.Volumes {
+		change, err := volumeChange(cfg)
+		if err != nil {
+			return res, err
+		}
+		req.Changes = append(change, req.Changes...)
+	}
+	if opt.Squash {
+		return e.commitAll(ctx, id, req, s)
+	}
 	return e.ImageCall(ctx, req, s)
+}
+
+// volumeChange declares the container's volumes as an instruction.
+func volumeChange(cfg *state.Config) ([]string, error) {
+	var targets []string
+	for _, m := range cfg.Mounts {
+		if m.Type == state.MountVolume {
+			targets = append(targets, m.Target)
+		}
+	}
+	if len(targets) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(targets)
+	return []string{"VOLUME " + string(list)}, err
+}
+
+// commitAll commits all of the container's files as one layer.
+func (e *Engine) commitAll(ctx context.Context, id string, req imagecall.Request, s Streams) (res imagecall.Result, err error) {
+	call, err := e.startFiles(ctx, id, FilesRequest{Op: FilesExport})
+	if err != nil {
+		return res, err
+	}
+	if _, err := call.report(); err != nil {
+		call.end()
+		return res, err
+	}
+	in, tree, err := os.Pipe()
+	if err != nil {
+		call.end()
+		return res, err
+	}
+	packed := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(tree, call.read)
+		tree.Close()
+		packed <- call.finished(err)
+	}()
+	req.Commit.Squash, s.In = true, in
+	res, err = e.ImageCall(ctx, req, s)
+	in.Close()
+	perr := <-packed
+	if perr == nil || err != nil || len(res.Images) == 0 {
+		return res, err
+	}
+	// An archive that breaks off between two files passes for a whole one.
+	for _, i := range res.Images {
+		_, err = e.ImageCall(ctx, imagecall.Request{Op: imagecall.OpRemove, Images: []string{i.ID}, Force: true}, Streams{})
+	}
+	return imagecall.Result{}, errors.Join(perr, err)
 }

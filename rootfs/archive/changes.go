@@ -14,7 +14,8 @@ import (
 // with what Docker added to it.
 type Config struct {
 	imgspec.ImageConfig
-	OnBuild []string `json:"OnBuild,omitempty"`
+	OnBuild     []string     `json:"OnBuild,omitempty"`
+	Healthcheck *Healthcheck `json:"Healthcheck,omitempty"`
 }
 
 // ApplyChanges carries out Dockerfile instructions, one per element, on a
@@ -47,6 +48,8 @@ func applyChange(c *Config, change string) error {
 		return changeEnv(c, value)
 	case "EXPOSE":
 		return changeExpose(c, value)
+	case "HEALTHCHECK":
+		return changeHealthcheck(c, value)
 	case "LABEL":
 		return changeLabel(c, value)
 	case "ONBUILD":

@@ -15,6 +15,9 @@ func TestApplyChanges(t *testing.T) {
 		{"ENV A=1 B='2 3'\nENV A=4\nENV OLD one two", `{"Env":["A=4","B=2 3","OLD=one two"]}`},
 		{`ENV A=a\ b`, `{"Env":["A=a b"]}`},
 		{"EXPOSE 80 81/UDP 90-92", `{"ExposedPorts":{"80/tcp":{},"81/udp":{},"90/tcp":{},"91/tcp":{},"92/tcp":{}}}`},
+		{`HEALTHCHECK --interval=5s --retries=2 CMD test -e /ok`, `{"Healthcheck":{"Test":["CMD-SHELL","test -e /ok"],"Interval":5000000000,"Retries":2}}`},
+		{`healthcheck CMD ["/bin/sh","x"]`, `{"Healthcheck":{"Test":["CMD","/bin/sh","x"]}}`},
+		{"HEALTHCHECK CMD x\nHEALTHCHECK NONE", `{"Healthcheck":{"Test":["NONE"]}}`},
 		{`LABEL "a b"="c d" e=f`, `{"Labels":{"a b":"c d","e":"f"}}`},
 		{"WORKDIR a\nWORKDIR b/../c", `{"WorkingDir":"/a/c"}`},
 		{`VOLUME ["/a","/b c"]` + "\nVOLUME /d /e", `{"Volumes":{"/a":{},"/b c":{},"/d":{},"/e":{}}}`},
@@ -27,7 +30,7 @@ func TestApplyChanges(t *testing.T) {
 			t.Errorf("%q:\ngot  %s, %v\nwant %s", c.changes, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "CMD", "FROM x", "USER ", "WORKDIR ", "EXPOSE 0", "EXPOSE 2-1", "EXPOSE 1/x", "EXPOSE ", "LABEL a", "LABEL =b", "ENV a", `ENV a="`, "VOLUME ", `VOLUME [""]`, "STOPSIGNAL a b", "ONBUILD "} {
+	for _, bad := range []string{"", "CMD", "FROM x", "USER ", "WORKDIR ", "EXPOSE 0", "EXPOSE 2-1", "EXPOSE 1/x", "EXPOSE ", "LABEL a", "LABEL =b", "ENV a", `ENV a="`, "VOLUME ", `VOLUME [""]`, "STOPSIGNAL a b", "ONBUILD ", "HEALTHCHECK", "HEALTHCHECK x", "HEALTHCHECK CMD", "HEALTHCHECK NONE x", "HEALTHCHECK --no=1 CMD x", "HEALTHCHECK --interval=-1s CMD x", "HEALTHCHECK --retries=0 CMD x"} {
 		if err := ApplyChanges(&Config{}, []string{bad}); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

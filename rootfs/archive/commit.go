@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"time"
@@ -32,16 +33,14 @@ func Commit(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 	if err := ApplyChanges(&Config{}, s.Req.Changes); err != nil {
 		return nil, err
 	}
-	tree, err := archive.TarWithOptions(from.Upper, &archive.TarOptions{
-		Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat,
-	})
+	tree, err := layerOf(ctx, from)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the container's files: %w", err)
 	}
 	defer tree.Close()
 	docker := s.Req.Format == "docker"
 	id, changed, err := s.Store.Create(ctx, store.NewImage{
-		Base: from.Base, Tree: interruptible{ctx, tree}, Names: names, Docker: docker,
+		Base: from.Base, Squash: from.Squash, Tree: interruptible{ctx, tree}, Names: names, Docker: docker,
 		Config: func(base []byte, diffID string) ([]byte, error) {
 			fmt.Fprintln(s.Report, "Copying blob", diffID)
 			blob, err := commitConfig(s.Req, base, diffID)
@@ -56,6 +55,17 @@ func Commit(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 	}
 	fmt.Fprintln(s.Report, "Writing manifest to image destination")
 	return made(s, id, names, changed)
+}
+
+// layerOf is the new layer: what the container changed, or all of its files from
+// standard input.
+func layerOf(ctx context.Context, from *imagecall.Commit) (io.ReadCloser, error) {
+	if from.Squash {
+		return open(ctx, "-")
+	}
+	return archive.TarWithOptions(from.Upper, &archive.TarOptions{
+		Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat,
+	})
 }
 
 // commitConfig adds to the base's configuration what the container changed. It
@@ -85,6 +95,9 @@ func commitConfig(req *imagecall.Request, base []byte, diffID string) ([]byte, e
 		return nil, err
 	}
 	step := imgspec.History{Created: &now, CreatedBy: strings.Join(append(from.Entrypoint, from.Cmd...), " "), Author: req.Commit.Author, Comment: req.Message}
+	if from.Squash { // the layers below are in this one
+		known.RootFS.DiffIDs, known.History = nil, nil
+	}
 	known.RootFS.Type, known.RootFS.DiffIDs = "layers", append(known.RootFS.DiffIDs, d)
 	for _, f := range []struct {
 		in    map[string]json.RawMessage
@@ -101,6 +114,7 @@ func commitConfig(req *imagecall.Request, base []byte, diffID string) ([]byte, e
 		{inner, "ExposedPorts", known.Config.ExposedPorts, known.Config.ExposedPorts == nil},
 		{inner, "Volumes", known.Config.Volumes, known.Config.Volumes == nil},
 		{inner, "StopSignal", known.Config.StopSignal, known.Config.StopSignal == ""},
+		{inner, "Healthcheck", known.Config.Healthcheck, known.Config.Healthcheck == nil},
 		{inner, "OnBuild", known.Config.OnBuild, known.Config.OnBuild == nil},
 		{whole, "config", inner, false},
 		{whole, "created", now, false},

@@ -130,7 +130,10 @@ type Commit struct {
 	// Base is the id of the container's image; empty for one without.
 	Base string `json:"base,omitempty"`
 	// Upper is the container's writable layer as overlay keeps it.
-	Upper  string `json:"upper"`
+	Upper string `json:"upper"`
+	// Squash makes one layer of all of the container's files, which come as a tar
+	// archive on standard input, without those of Base.
+	Squash bool   `json:"squash,omitempty"`
 	Author string `json:"author,omitempty"`
 	// What the container runs takes the place of what its image asks for.
 	Env        []string          `json:"env,omitempty"`

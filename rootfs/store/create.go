@@ -21,6 +21,8 @@ import (
 type NewImage struct {
 	// Base is the id of the image whose layers are below the new one; may be empty.
 	Base string
+	// Squash takes only the base's configuration: Tree is all there is.
+	Squash bool
 	// Tree is the new layer as an uncompressed tar archive.
 	Tree  io.Reader
 	Names []string
@@ -42,6 +44,9 @@ func (s *Store) Create(ctx context.Context, n NewImage) (id string, changed bool
 	base, top, err := s.base(ctx, n.Base)
 	if err != nil {
 		return "", false, err
+	}
+	if n.Squash {
+		top = ""
 	}
 	l, _, err := s.s.PutLayer("", top, nil, "", false, nil, n.Tree)
 	if err != nil {
