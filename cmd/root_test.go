@@ -52,7 +52,7 @@ func TestBadCommandLines(t *testing.T) {
 		"kill -s FOO a":                              "Error: invalid signal: FOO\n",
 		"stop -t x a":                                "Error: invalid argument \"x\" for \"-t\" flag: want a whole number\nSee 'skiff stop --help'\n",
 		"exec":                                       "Error: exec requires the name or ID of a container\nSee 'skiff exec --help'\n",
-		"exec a":                                     "Error: you must provide a command to run\nSee 'skiff exec --help'\n",
+		"exec a":                                     "Error: must provide a non-empty command to start an exec session\nSee 'skiff exec --help'\n",
 		"exec -w rel a b":                            "Error: the working directory \"rel\" is invalid: it needs to be an absolute path\n",
 		"rename a":                                   "Error: the command requires exactly 2 arg(s), received 1\nSee 'skiff rename --help'\n",
 		"logs --tail x a":                            "Error: invalid value \"x\" for --tail: want a number of lines, or all\n",
