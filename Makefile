@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 MUSL = CC=musl-gcc CGO_LDFLAGS='-L$(CURDIR)/bin' \
 	CGO_CFLAGS="-O2 -g -idirafter /usr/include -idirafter /usr/include/$$(gcc -print-multiarch)"
 
-.PHONY: build prerequisites programs test test-root lint deps bench docs run clean install
+.PHONY: build prerequisites programs test test-root peers lint deps bench docs run clean install
 
 build: programs ## bin/skiff: one static file with the other programs in it
 	@rm -f bin/libseccomp.a && ar rcs bin/libseccomp.a
@@ -40,6 +40,10 @@ test-root: build
 	@tests/prerequisites.sh test
 	tests/tiers.sh root
 
+peers: build ## the same command lines through Debian's docker.io: some four minutes
+	@tests/prerequisites.sh peers
+	tests/tiers.sh peers
+
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)" || { echo 'gofmt these files'; exit 1; }
 	$(GO) vet ./...
@@ -63,6 +67,13 @@ install: build
 	@for kind in system user; do \
 		dir=$(DESTDIR)$(PREFIX)/lib/systemd/$$kind; mkdir -p $$dir && \
 		sed 's,/usr/local/,$(PREFIX)/,' docs/systemd/$$kind/skiff-boot.service >$$dir/skiff-boot.service; done
+	@mkdir -p bin/completion
+	bin/skiff completion bash >bin/completion/skiff
+	bin/skiff completion zsh >bin/completion/_skiff
+	bin/skiff completion fish >bin/completion/skiff.fish
+	install -D -m 644 bin/completion/skiff $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skiff
+	install -D -m 644 bin/completion/_skiff $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skiff
+	install -D -m 644 bin/completion/skiff.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skiff.fish
 
 clean:
 	rm -rf bin $(BIN)/monitor* $(BIN)/imagetool* $(BIN)/init* rootfs/welcome/image/image.tar tests/images/out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"skiff/state"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -193,5 +194,8 @@ func logout(app *App, c *cli.Context) error {
 		fmt.Fprintln(app.Out, "Removing login credentials for "+host)
 	}
 	_, err := callLogin(app, c, req)
+	if app.Docker && errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
 	return err
 }

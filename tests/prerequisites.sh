@@ -1,7 +1,7 @@
 #!/bin/bash
-# Installs from the distribution what building (build) or testing (test) needs
+# Installs from the distribution what building (build), testing (test) or comparing with Docker (peers) needs
 # and this machine lacks. Does nothing, and needs no root, where all is there.
-# Usage: prerequisites.sh build|test
+# Usage: prerequisites.sh build|test|peers
 set -euo pipefail
 
 fail() { echo "prerequisites: $*" >&2 && exit 1; }
@@ -49,8 +49,15 @@ script bsdutils
 zstd zstd
 openssl openssl
 mmdebstrap mmdebstrap
+zsh zsh
+fish fish
 mke2fs e2fsprogs
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+'
+
+peers='
+/usr/sbin/dockerd docker.io
+/usr/bin/docker docker.io
 '
 
 go_version() {
@@ -75,7 +82,8 @@ no_services() {
 case ${1:-} in
 build) wanted=$build ;;
 test) wanted=$build$test ;;
-*) fail 'usage: prerequisites.sh build|test' ;;
+peers) wanted=$build$test$peers ;;
+*) fail 'usage: prerequisites.sh build|test|peers' ;;
 esac
 
 missing=() lacking=()

@@ -1,10 +1,11 @@
 #!/bin/bash
 # Runs tiers of tests one after the other and fails if one of them fails.
-# Usage: tiers.sh [unit] [root] [systemd] [rootless]
+# Usage: tiers.sh [unit] [root] [systemd] [rootless] [peers]
 #   unit      tests beside the code, the rules on imports, the documents
 #   root      scripts against bin/skiff on this machine
 #   systemd   a subset of them under systemd with pure cgroup v2 (user-mode Linux)
 #   rootless  as an unprivileged user of this machine
+#   peers     command lines through Docker and skiff; not a part of `make test`
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 export SKIFF=${SKIFF:-$PWD/bin/skiff}
@@ -20,12 +21,12 @@ go_test() {
 	go test -json -count=1 "$@" 2>&1 | "$report" -skips tests/skips.txt || failed+=("$tier")
 }
 
-unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/fault -e /tests/systemd -e /tests/rootless; }
+unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/fault -e /tests/systemd -e /tests/rootless -e /tests/peers; }
 
 # The scripts run without a way out to package archives: what they need of
 # those is made before.
 case " $* " in
-*" root "* | *" systemd "* | *" rootless "*) go run ./tests/images/mk >/dev/null || exit 2 ;;
+*" root "* | *" systemd "* | *" rootless "* | *" peers "*) go run ./tests/images/mk >/dev/null || exit 2 ;;
 esac
 
 for tier; do
@@ -36,6 +37,7 @@ for tier; do
 		go_test unit -timeout 8m $(unit_packages) ;;
 	root) go_test root -timeout 10m ./tests/script ./tests/fault ;;
 	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
+	peers) go_test peers -timeout 10m ./tests/peers ;;
 	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
 	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;
 	esac

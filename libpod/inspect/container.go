@@ -191,7 +191,7 @@ type DockerContainer struct {
 	SizeRootFs      *int64 `json:",omitempty"`
 	Mounts          []Mount
 	Config          *ContainerConfig
-	NetworkSettings *NetworkSettings
+	NetworkSettings *DockerNetworkSettings
 }
 
 // Docker gives docker's document.
@@ -203,12 +203,13 @@ func (c Container) Docker() *DockerContainer {
 		HostsPath: p.HostsPath, LogPath: p.LogPath, Name: "/" + p.Name, RestartCount: p.RestartCount,
 		Driver: dockerDriver, Platform: "linux", AppArmorProfile: p.AppArmorProfile,
 		HostConfig: p.HostConfig.docker(), GraphDriver: GraphDriver{dockerDriver, p.GraphDriver.Data}, SizeRw: p.SizeRw, SizeRootFs: p.SizeRootFs,
-		Mounts: p.Mounts, Config: p.Config, NetworkSettings: networkSettings(c, true),
+		Mounts: p.Mounts, Config: p.Config, NetworkSettings: &DockerNetworkSettings{NetworkSettings: networkSettings(c, true)},
 	}
 	doc.Config.healthSettings = healthSettings{}
 	if h := doc.State.Health; h != nil && h.Status == state.HealthStopped {
 		h.Status = state.HealthUnhealthy // so has Docker those that have ended
 	}
+	doc.HostConfig.Binds = dockerBinds(c.Config.Mounts)
 	doc.Config.Image = c.Config.Image.Given
 	if doc.Config.Image == "" {
 		doc.Config.Image = Familiar(c.Config.Image.Name)

@@ -1,5 +1,12 @@
 package inspect
 
+import (
+	"slices"
+	"strings"
+
+	"skiff/state"
+)
+
 // dockerDriver is the name under which Docker knows overlay mounts.
 const dockerDriver = "overlay2"
 
@@ -18,7 +25,7 @@ func (h *HostConfig) docker() *DockerHostConfig {
 	if h.PidsLimit != 0 {
 		out.PidsLimit = &h.PidsLimit
 	}
-	for _, l := range []*[]string{&h.Binds, &h.CapAdd, &h.CapDrop, &h.ExtraHosts, &h.GroupAdd, &h.Links, &h.SecurityOpt} {
+	for _, l := range []*[]string{&h.CapAdd, &h.CapDrop, &h.ExtraHosts, &h.GroupAdd, &h.Links, &h.SecurityOpt} {
 		*l = unlessEmpty(*l)
 	}
 	for _, l := range []*[]ThrottleDevice{
@@ -40,6 +47,35 @@ func unlessEmpty[T any](s []T) []T {
 		return nil
 	}
 	return s
+}
+
+// DockerNetworkSettings is Docker's part of the same name.
+type DockerNetworkSettings struct {
+	*NetworkSettings
+	SecondaryIPAddresses, SecondaryIPv6Addresses []struct{}
+}
+
+// dockerBinds are the mounts as -v gave them, without what is usual.
+func dockerBinds(mounts []state.Mount) []string {
+	var out []string
+	for _, m := range mounts {
+		if m.Type != state.MountBind && m.Type != state.MountVolume || m.Anonymous {
+			continue
+		}
+		bind := m.Source + ":" + m.Target
+		opts := slices.Clone(m.Options)
+		if m.ReadOnly {
+			opts = append(opts, "ro")
+		}
+		if m.Propagation != "" {
+			opts = append(opts, m.Propagation)
+		}
+		if len(opts) > 0 {
+			bind += ":" + strings.Join(opts, ",")
+		}
+		out = append(out, bind)
+	}
+	return out
 }
 
 // DockerImageConfig is what Docker writes of an image's configuration: all of

@@ -47,7 +47,7 @@ func TestLoginAndLogout(t *testing.T) {
 	out := login("", "")
 	out.Op = imagecall.OpLogout
 	says(out, "Removed login credentials for "+srv.Host)
-	tl.fails(t, out, imagecall.FailOther, "not logged into "+srv.Host)
+	tl.fails(t, out, imagecall.FailNotFound, "not logged into "+srv.Host)
 	tl.fails(t, get, imagecall.FailOther, "not logged into "+srv.Host)
 	tl.fails(t, pull, imagecall.FailAuth, "authentication required")
 	says(login("me", "secret"), "Login Succeeded!")

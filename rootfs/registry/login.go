@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"skiff/state"
 	"strings"
 
 	"go.podman.io/image/v5/docker"
@@ -157,7 +158,7 @@ func (s *Session) Logout() (string, error) {
 	if stored, err := config.GetCredentials(&s.sys, key); err == nil && stored.Username != "" {
 		return fmt.Sprintf("Not logged into %s with current tool. Existing credentials were established via docker login. Please use docker logout instead.", key), nil
 	}
-	return "", fmt.Errorf("not logged into %s", key)
+	return "", state.Errorf(state.ErrNotFound, "not logged into %s", key)
 }
 
 // loginKind is the kind of a failed login for the engine.

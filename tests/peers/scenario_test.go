@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,40 @@ func parseScenarios(file, text string) ([]scenario, error) {
 		}
 	}
 	return out, nil
+}
+
+// note names one "?" of a scenario.
+type note struct{ file, title, text, aspect string }
+
+// withoutNotes takes notes away from a file of scenarios.
+func withoutNotes(text string, gone []note) string {
+	var b strings.Builder
+	title, command := "", ""
+	for raw := range strings.Lines(text) {
+		line := strings.TrimSpace(raw)
+		head, rest, _ := strings.Cut(line, " ")
+		switch head {
+		case "==":
+			title = rest
+		case "?":
+			aspects, reason, _ := strings.Cut(rest, ": ")
+			var left []string
+			for _, a := range strings.Split(aspects, ",") {
+				if !slices.ContainsFunc(gone, func(n note) bool { return n.title == title && n.text == command && n.aspect == a }) {
+					left = append(left, a)
+				}
+			}
+			if len(left) > 0 {
+				b.WriteString("? " + strings.Join(left, ",") + ": " + reason + "\n")
+			}
+			continue
+		case "!", "#", "":
+		default:
+			command = line
+		}
+		b.WriteString(raw)
+	}
+	return b.String()
 }
 
 // loadScenarios reads all files of scenarios.
