@@ -65,6 +65,8 @@ type Config struct {
 	Runtime string `json:"runtime,omitempty"`
 	// CIDFile is the file that holds the id, removed with the container by --rm.
 	CIDFile string `json:"cidFile,omitempty"`
+	// Extras are further settings; nil where none is used.
+	Extras *Extras `json:"extras,omitempty"`
 }
 
 // ImageRef says which image a container was made from.
