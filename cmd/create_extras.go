@@ -7,9 +7,9 @@ import (
 	"os/user"
 	"path/filepath"
 	"reflect"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"skiff/cmd/parse"
 	"skiff/state"
@@ -129,7 +129,8 @@ func preservedFDs(c *cli.Context) (out []int, err error) {
 		out = append(out, fds...)
 	}
 	for _, fd := range out {
-		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		// One that is closed on exec is skiff's own.
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return nil, fmt.Errorf("cannot preserve descriptor %d: it is not open", fd)
 		}
 	}

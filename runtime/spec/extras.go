@@ -36,7 +36,7 @@ func (b *builder) extras() error {
 	}
 	b.secrets(x.Secrets)
 	if x.RdtClass != "" {
-		if !b.in.Host.ResctrlMounted {
+		if !b.in.Resctrl {
 			return fmt.Errorf("cannot use the class %q: no resctrl file system is mounted on /sys/fs/resctrl", x.RdtClass)
 		}
 		b.out.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: x.RdtClass}

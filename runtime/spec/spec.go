@@ -51,6 +51,8 @@ type Inputs struct {
 	BlockDevices map[string]hostfacts.Device
 	// InitPath is the host's path of the init program, needed with --init.
 	InitPath string
+	// Resctrl says that /sys/fs/resctrl is there, needed with a class of RDT.
+	Resctrl bool
 	// SecretFiles are the files of the secrets, one for each of the config's; those
 	// of variables are not looked at.
 	SecretFiles []string
