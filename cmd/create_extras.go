@@ -103,17 +103,16 @@ func (f *form) extraProcess(x *state.Extras) {
 
 // preserved reads which descriptors go to the container. They have to be open.
 func (f *form) preserved(x *state.Extras) {
-	if f.c.IsSet("preserve-fds") && f.c.IsSet("preserve-fd") {
-		f.err = errors.New("--preserve-fds and --preserve-fd cannot be set together")
-		return
-	}
-	if x.PreserveFDs, f.err = preservedFDs(f.c); f.err != nil {
-		return
+	if f.err == nil {
+		x.PreserveFDs, f.err = preservedFDs(f.c)
 	}
 }
 
 // preservedFDs are the numbers that --preserve-fds and --preserve-fd stand for.
 func preservedFDs(c *cli.Context) (out []int, err error) {
+	if c.IsSet("preserve-fds") && c.IsSet("preserve-fd") {
+		return nil, errors.New("--preserve-fds and --preserve-fd cannot be set together")
+	}
 	n := c.Int("preserve-fds")
 	if n < 0 || n > parse.MaxFD-2 {
 		return nil, fmt.Errorf("invalid value \"%d\" for --preserve-fds: want a whole number from 0 to %d", n, parse.MaxFD-2)
