@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,6 +28,10 @@ skiff exec -u www-data -w /tmp web id`,
 		Flags: []cli.Flag{
 			toggle("Run in the background and print the session's ID", "detach", "d"),
 			text("Keys that leave the command running, such as ctrl-p,ctrl-q", "detach-keys"),
+			text("File to read the container's ID from", "cidfile"),
+			toggle("Accepted and of no effect: no session is kept", "no-session"),
+			number("Pass on this number of descriptors from 3 on", "preserve-fds"),
+			list("Pass on a descriptor under its number", "preserve-fd"),
 			list("Environment variable, as NAME=VALUE, or NAME for the caller's value", "env", "e"),
 			list("File with one environment variable a line", "env-file"),
 			toggle("Attach standard input", "interactive", "i"),
@@ -57,6 +63,11 @@ func execContainer(app *App, c *cli.Context) error {
 	}
 	defer s.Close()
 	ref := c.Args().First()
+	if path := c.String("cidfile"); path != "" {
+		if ref, err = readFile(path, firstWord); err != nil {
+			return usage(err)
+		}
+	}
 	if c.Bool("latest") {
 		ids, err := e.Select(libpod.Selection{Latest: true})
 		if err != nil {
@@ -90,13 +101,19 @@ func execContainer(app *App, c *cli.Context) error {
 	return exitWith(code)
 }
 
-func execRequest(c *cli.Context) (libpod.ExecRequest, error) {
-	req := libpod.ExecRequest{
+func execRequest(c *cli.Context) (req libpod.ExecRequest, err error) {
+	req = libpod.ExecRequest{
 		User: c.String("user"), TTY: c.Bool("tty"),
 		Interactive: c.Bool("interactive"), Detach: c.Bool("detach"), Privileged: c.Bool("privileged"),
 	}
 	req.Args = c.Args().Slice()
-	if !c.Bool("latest") {
+	if c.Bool("latest") && c.IsSet("cidfile") {
+		return req, usagef("--latest and --cidfile cannot be used together")
+	}
+	if req.PreserveFDs, err = preservedFDs(c); err != nil {
+		return req, usage(err)
+	}
+	if !c.Bool("latest") && !c.IsSet("cidfile") {
 		if c.NArg() == 0 {
 			return req, usagef("exec requires the name or ID of a container")
 		}
@@ -128,4 +145,17 @@ func execRequest(c *cli.Context) (libpod.ExecRequest, error) {
 		req.Env = append(req.Env, kv...)
 	}
 	return req, nil
+}
+
+// firstWord reads an ID.
+func firstWord(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, 256))
+	f := strings.Fields(string(b))
+	if err == nil && len(f) != 1 {
+		err = errors.New("the file holds no container's ID")
+	}
+	if err != nil {
+		return "", err
+	}
+	return f[0], nil
 }

@@ -23,7 +23,7 @@ func createFlags(app *App) []cli.Flag {
 	var flags []cli.Flag
 	for _, group := range [][]cli.Flag{
 		identityFlags(), processFlags(), envFlags(), imageFlags(), networkFlags(),
-		resourceFlags(), mountFlags(), securityFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"),
+		resourceFlags(), mountFlags(), securityFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"), extraFlags(),
 	} {
 		flags = append(flags, group...)
 	}

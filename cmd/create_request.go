@@ -30,6 +30,8 @@ type form struct {
 	// warn tells what the user should know although the container is made.
 	warn func(string)
 	err  error
+	// docker says that the command goes by that name.
+	docker bool
 }
 
 // createRequest is what the flags and words of run and create ask for.
@@ -41,13 +43,13 @@ func createRequest(app *App, c *cli.Context) (libpod.CreateRequest, error) {
 	if err != nil {
 		cwd = "/"
 	}
-	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn}
+	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn, docker: app.Docker}
 	f.req.Config = f.cfg
 	f.req.Image = c.Args().First()
 	f.cfg.Image.Given = f.req.Image
 	for _, step := range []func(){
 		f.conflicts, f.image, f.identity, f.process, f.environment, f.network, f.names, f.memory, f.cpu,
-		f.blockIO, f.limits, f.mounts, f.security, f.namespaces, f.health, f.log,
+		f.blockIO, f.limits, f.mounts, f.security, f.namespaces, f.health, f.log, f.extras,
 	} {
 		if step(); f.err != nil {
 			return libpod.CreateRequest{}, usage(f.err)

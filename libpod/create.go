@@ -65,9 +65,12 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 		defer cidfile.Close()
 		undo.Push(func() error { return os.Remove(req.CIDFile) })
 	}
-	img, full, err := e.imageFor(ctx, req)
-	if err != nil {
-		return nil, err
+	var img *state.Image
+	full := ""
+	if req.Config.Extra().Rootfs == nil {
+		if img, full, err = e.imageFor(ctx, req); err != nil {
+			return nil, err
+		}
 	}
 	asked := *req.Config
 	generated := asked.Name == ""
@@ -79,6 +82,10 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 		ahead(asked.ID, asked.Name)
 	}
 	cfg, err := e.resolve(req, img, full)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := e.checkExtras(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +101,10 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 		return nil, err
 	}
 	if err := e.store(cfg, img, generated); err != nil {
+		return nil, err
+	}
+	if err := e.keepSecrets(cfg, secrets); err != nil {
+		undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
 		return nil, err
 	}
 	if cidfile != nil {

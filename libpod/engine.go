@@ -38,6 +38,8 @@ const (
 	InternalFiles = "files"
 	// InternalRemoveVolume is followed by a volume's name.
 	InternalRemoveVolume = "remove-volume"
+	// InternalRemoveImage is followed by an image's name.
+	InternalRemoveImage = "remove-image"
 )
 
 // Options are the command line's global options in so far as they matter to

@@ -37,6 +37,9 @@ type ExecRequest struct {
 	// Files runs no program in the container but skiff's own internal command
 	// files beside it, in the user namespace that the container is in.
 	Files bool `json:"files,omitempty"`
+	// PreserveFDs are this process's descriptors that the program gets under the
+	// same numbers. Podman: --preserve-fds, --preserve-fd.
+	PreserveFDs []int `json:"-"`
 	// Attach are the user's streams; not looked at with Detach.
 	Attach AttachOptions `json:"-"`
 }
@@ -60,9 +63,13 @@ func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (
 	if err != nil {
 		return sandbox.ExecOptions{}, err
 	}
+	secret, err := SecretEnv(e.Roots.Container(id), cfg.Extra().Secrets)
+	if err != nil {
+		return sandbox.ExecOptions{}, err
+	}
 	o := sandbox.ExecOptions{
 		Args: req.Args,
-		Env:  spec.Environment(mergeEnv(cfg.Process.Env, req.Env), cfg.Hostname, user.Home, req.TTY),
+		Env:  spec.Environment(mergeEnv(mergeEnv(cfg.Process.Env, secret), req.Env), cfg.Hostname, user.Home, req.TTY),
 		Cwd:  req.Cwd,
 		User: user,
 	}
@@ -118,6 +125,9 @@ func (e *Engine) exec(ctx context.Context, id, ref string, req ExecRequest) (int
 		return 125, fmt.Errorf("cannot exec in container %s: it is not running, can only create exec sessions on running containers: container state improper", ref)
 	}
 	if req.Detach || e.Rootless() {
+		if len(req.PreserveFDs) > 0 {
+			return 125, errors.New("cannot preserve descriptors: the program is not started by this command, but by the container's monitor")
+		}
 		return e.execByMonitor(ctx, id, ref, req)
 	}
 	return e.execHere(ctx, id, ref, req)
@@ -159,6 +169,14 @@ func (e *Engine) execHere(ctx context.Context, id, ref string, req ExecRequest) 
 	}
 	o, err := e.ExecOptions(box, id, req)
 	if err != nil {
+		return 125, err
+	}
+	files, err := inherited(req.PreserveFDs)
+	if err != nil {
+		return 125, err
+	}
+	defer closeAll(files...)
+	if o.ExtraFiles, err = InPlace(files, req.PreserveFDs); err != nil {
 		return 125, err
 	}
 	local, err := newExecStreams(&o, req, s)

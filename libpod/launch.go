@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,11 @@ type launchOptions struct {
 	size   wire.Size
 	// stdio, when set, are handed to the container as they are.
 	stdio *[3]*os.File
+	// files are the caller's descriptors that the container gets, see
+	// state.Extras.PreserveFDs.
+	files []*os.File
+	// detached says that nobody waits for the container.
+	detached bool
 	// ahead is a monitor that was started before, nil without one.
 	ahead *monitorclient.Prepared
 }
@@ -42,13 +48,23 @@ func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*mon
 	if err != nil {
 		return nil, err
 	}
-	defer l.Release()
+	defer func() { l.Release() }()
 	if err := e.repairLocked(ctx, id); err != nil {
 		return nil, err
 	}
 	cfg, err := e.Store.Load(id)
 	if err != nil {
 		return nil, err
+	}
+	if ids := cfg.Extra().Requires; len(ids) > 0 {
+		l.Release() // never two containers' locks at once
+		if err := e.startRequired(ctx, ids); err != nil {
+			l = nil
+			return nil, err
+		}
+		if l, err = e.lockIdle(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	c := e.Roots.Container(id)
 	if err := os.MkdirAll(c.Run, 0o700); err != nil {
@@ -152,7 +168,7 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 		}
 	}
 	e.warnOf(notify.spawned(m.Pid()))
-	session, err := m.Launch(ctx, l)
+	session, err := m.Launch(ctx, l, opt.files...)
 	if err != nil {
 		return nil, err
 	}
@@ -249,6 +265,10 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		Image:       cfg.Image.Name,
 		Health:      healthOrder(cfg),
 	}
+	if x := cfg.Extra(); x.RemoveImage && opt.detached {
+		l.RemoveImage = cmp.Or(cfg.Image.Name, cfg.Image.ID)
+	}
+	l.Timeout = cfg.Extra().Timeout
 	if cfg.AutoRemove {
 		for _, m := range cfg.Mounts {
 			if m.Type == state.MountVolume && m.Anonymous {

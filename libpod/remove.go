@@ -65,7 +65,7 @@ func (e *Engine) removeDependents(ctx context.Context, id string, opt RemoveOpti
 	errs := []error{}
 	for _, other := range ids {
 		cfg, err := e.Store.Load(other)
-		if err != nil || other == id || !dependsOn(cfg, id) {
+		if err != nil || other == id || !slices.Contains(cfg.Dependencies(), id) {
 			continue // one that cannot be read shares nothing that could be found out
 		}
 		if err := e.Remove(ctx, other, opt); err != nil && !errors.Is(err, state.ErrNotFound) {
@@ -73,12 +73,6 @@ func (e *Engine) removeDependents(ctx context.Context, id string, opt RemoveOpti
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// dependsOn says whether the container shares a namespace of another one.
-func dependsOn(cfg *state.Config, id string) bool {
-	ns := cfg.Namespaces
-	return slices.Contains([]string{cfg.Network.Mode, ns.Pid, ns.Ipc, ns.Uts, ns.User, ns.Cgroup}, state.ModeContainer+id)
 }
 
 func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Status, opt RemoveOptions) error {

@@ -88,6 +88,11 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 	if err != nil {
 		return "", 125, err
 	}
+	lo.detached = opt.Detach
+	if lo.files, err = inherited(cfg.Extra().PreserveFDs); err != nil {
+		return cfg.ID, 125, errors.Join(err, e.dropFailed(ctx, cfg))
+	}
+	defer closeAll(lo.files...)
 	if !opt.Detach {
 		lo.attach, lo.size = streams(opt.Attach), opt.Attach.Size
 		lo.stdio = direct(cfg, opt.Attach)
@@ -101,6 +106,9 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 		return cfg.ID, 0, nil
 	}
 	exit, err = e.follow(ctx, session, opt.Attach, session.Status())
+	if err == nil && cfg.Extra().RemoveImage {
+		e.warnOf(e.RemoveImage(ctx, cmp.Or(cfg.Image.Name, cfg.Image.ID)))
+	}
 	return cfg.ID, exit, err
 }
 

@@ -65,10 +65,12 @@ func resolver(n state.Network, st state.NetworkStatus) ([]byte, error) {
 }
 
 func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
-	var base []byte
+	base := r.HostsBase
 	gateway := ""
 	var own []dns.Entry
 	switch {
+	case r.Network.Mode == state.ModeHost && r.HostsBase != nil:
+		gateway = "127.0.0.1"
 	case r.Network.Mode == state.ModeHost:
 		b, err := os.ReadFile("/etc/hosts")
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -64,6 +64,8 @@ type Request struct {
 	Network    state.Network
 	// NS is the container's namespace, for the modes bridge and pasta.
 	NS *link.Namespace
+	// HostsBase is what the hosts file begins with; nil means the usual lines.
+	HostsBase []byte
 	// Dir is where the container's name files go.
 	Dir dirs.Container
 }

@@ -68,10 +68,12 @@ type Config struct {
 	Runtime string `json:"runtime,omitempty"`
 	// CIDFile is the file that holds the id, removed with the container by --rm.
 	CIDFile string `json:"cidFile,omitempty"`
+	// Extras are further settings; nil where none is used.
+	Extras *Extras `json:"extras,omitempty"`
 }
 
 // Dependencies are the ids of the containers that have to run before this one
-// can: those whose namespaces it shares.
+// can: those whose namespaces it shares, and those it was told to require.
 func (c *Config) Dependencies() []string {
 	ids := []string{}
 	n := c.Namespaces
@@ -80,7 +82,7 @@ func (c *Config) Dependencies() []string {
 			ids = append(ids, id)
 		}
 	}
-	return ids
+	return append(ids, c.Extra().Requires...)
 }
 
 // ImageRef says which image a container was made from.

@@ -328,10 +328,13 @@ func tmpfsField(m *state.Mount, k, v string) error {
 	case "ro":
 		m.ReadOnly = true
 		return nil
-	case "rw":
+	case "rw", "notmpcopyup":
+		return nil
+	case "private", "rprivate", "shared", "rshared", "slave", "rslave":
+		m.Propagation = k
 		return nil
 	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "sync", "async", "atime", "noatime", "diratime",
-		"nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime":
+		"nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "tmpcopyup":
 		if v != "" {
 			return fmt.Errorf("the option %q takes no value", k)
 		}

@@ -18,7 +18,7 @@ func SecurityOpt(sec *state.Security, s string, readProfile func(path string) (s
 		key, val, has = strings.Cut(s, ":")
 	}
 	sec.Options = append(sec.Options, s)
-	if !has && key != "no-new-privileges" && key != "disable" {
+	if !has && key != "no-new-privileges" && key != "disable" && key != "writable-cgroups" {
 		return fmt.Errorf("invalid security option %q: want name=value", s)
 	}
 	switch key {
@@ -54,6 +54,7 @@ func SecurityOpt(sec *state.Security, s string, readProfile func(path string) (s
 			return fmt.Errorf("invalid security option %q: want systempaths=unconfined", s)
 		}
 		sec.Unmask = append(sec.Unmask, "ALL")
+	case "proc-opts", "writable-cgroups": // ExtraSecurity's
 	default:
 		return fmt.Errorf("unknown security option %q: want apparmor, label, mask, no-new-privileges, seccomp, systempaths or unmask", s)
 	}
@@ -129,17 +130,18 @@ func Namespace(kind, s string) (string, error) {
 	switch {
 	case s == "", s == "private", s == "host":
 		return s, nil
+	case strings.HasPrefix(s, "ns:/") && kind != "userns":
+		return s, nil
 	case strings.HasPrefix(s, "container:") && len(s) > len("container:"):
-		if kind == "pid" || kind == "ipc" || kind == "uts" {
+		if kind != "userns" {
 			return s, nil
 		}
-		allowed = "private or host"
 	case kind == "ipc" && (s == "none" || s == "shareable"):
 		return s, nil
 	}
 	if kind == "ipc" {
 		allowed = "none, private, shareable, host or container:NAME"
-	} else if kind == "userns" || kind == "cgroupns" {
+	} else if kind == "userns" {
 		allowed = "private or host"
 	}
 	return "", fmt.Errorf("invalid value %q for --%s: want %s", s, kind, allowed)

@@ -101,6 +101,7 @@ type ContainerConfig struct {
 	StopTimeout   *int     `json:",omitempty"`
 	SdNotifyMode  string   `json:",omitempty"`
 	healthSettings
+	ExtraConfig
 }
 
 // Healthcheck is how the container's health is to be asked for; durations are
@@ -256,6 +257,7 @@ func (c Container) config() *ContainerConfig {
 		Labels: nonNil(cfg.Labels), Annotations: cfg.Annotations, StopSignal: signalName(p.StopSignal),
 		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, SdNotifyMode: cfg.Notify, Healthcheck: healthcheck(cfg.Healthcheck),
 		ExposedPorts: exposed(cfg), healthSettings: settingsOf(cfg.Healthcheck),
+		ExtraConfig: extraConfig(cfg.Extra()),
 	}
 	if doc.Hostname == "" && cfg.Namespaces.Uts == "" {
 		doc.Hostname = cfg.ID[:min(12, len(cfg.ID))]

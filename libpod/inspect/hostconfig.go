@@ -148,7 +148,8 @@ func hostConfig(c Container) *HostConfig {
 		Links: []string{}, Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
 		ReadonlyRootfs: cfg.ReadOnly, SecurityOpt: list(cfg.Security.Options),
 		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
-		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: map[string]string{},
+		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: nonNil(cfg.Extra().CgroupConf),
+		AutoRemoveImage: cfg.Extra().RemoveImage,
 		MaskedPaths: cfg.Security.Mask,
 	}
 	if cfg.Process.OOMScoreAdj != nil {

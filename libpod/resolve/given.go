@@ -6,6 +6,8 @@
 // Not here: reading flags (cmd/parse), finding images, storing (state).
 package resolve
 
+import "skiff/state"
+
 // Given says which flags the user set, where the value in state.Config cannot
 // tell: an empty or zero value is something else than no value.
 type Given struct {
@@ -37,4 +39,20 @@ type Given struct {
 	// --network-alias: they belong to the first network.
 	IP, IP6, MAC string
 	Aliases      []string
+
+	// Systemd is "true", "false" or "always"; empty means "true". Podman: --systemd.
+	Systemd string
+	// EnvMerge are variables with the image's in them. Podman: --env-merge.
+	EnvMerge []string
+	// HTTPProxy passes the caller's proxy variables on, which Environ gives; nil
+	// means what containers.conf says. Podman: --http-proxy.
+	HTTPProxy *bool
+	Environ   func() []string
+	// ImageVolume is anonymous, tmpfs or ignore. Podman: --image-volume.
+	ImageVolume string
+	// VolumesFrom are containers whose mounts are used too. Docker: --volumes-from.
+	VolumesFrom []state.VolumesFrom
+	// SeccompOfImage takes the profile from the image's label, if it has one.
+	// Podman: --seccomp-policy image.
+	SeccompOfImage bool
 }

@@ -163,9 +163,19 @@ func (b *builder) mounts() error {
 		at[m.Target] = true
 		out = append(out, m)
 	}
-	low := append(slices.Clone(conf.Mounts), conf.Volumes...)
+	low, err := b.inherited()
+	if err != nil {
+		return err
+	}
+	low = append(append(low, conf.Mounts...), conf.Volumes...)
 	for _, v := range b.img.Volumes {
-		low = append(low, state.Mount{Type: state.MountVolume, Target: path.Clean("/" + v), Anonymous: true})
+		m, err := b.imageVolume(path.Clean("/" + v))
+		if err != nil {
+			return err
+		}
+		if m.Type != "" {
+			low = append(low, m)
+		}
 	}
 	for _, m := range low {
 		if !at[m.Target] && m.Target != "/" {

@@ -178,7 +178,7 @@ func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" }
 // where the container has the host's name.
 func (b *builder) hostname() error {
 	c := b.cfg
-	if c.Hostname != "" || c.Network.Mode == state.ModeHost || c.Namespaces.Uts == "host" {
+	if c.Hostname != "" || c.Network.Mode == state.ModeHost || c.Namespaces.Uts == "host" || strings.HasPrefix(c.Namespaces.Uts, "ns:") {
 		return nil
 	}
 	if ref, ok := strings.CutPrefix(firstOf(c.Namespaces.Uts, c.Network.Mode), state.ModeContainer); ok {

@@ -66,15 +66,25 @@ func (b *builder) environment() error {
 	if !given.UnsetEnvAll {
 		e.add("container=skiff")
 		e.add(b.in.Defaults.Containers.Env...)
-		e.add(given.EnvHost...)
+		e.add(b.hostEnv()...)
+		e.add(b.proxies()...)
 		e.add(b.img.Env...)
 		for _, name := range given.UnsetEnv {
 			e.drop(name)
 		}
 	}
+	err := e.merge(given.EnvMerge)
 	e.add(p.Env...)
 	p.Env = e
-	return nil
+	return err
+}
+
+// hostEnv is the caller's whole environment, if it is to be passed on.
+func (b *builder) hostEnv() []string {
+	if b.in.Given.EnvHost == nil && b.in.Defaults.Containers.EnvHost && b.in.Given.Environ != nil {
+		return b.in.Given.Environ()
+	}
+	return b.in.Given.EnvHost
 }
 
 // env is a list of NAME=value in which each name occurs once, where it was

@@ -60,7 +60,7 @@ func Complete(cfg *state.Config, img *state.Image, in Input) (*state.Config, err
 	}
 	b.identity()
 	for _, step := range []func() error{
-		b.process, b.environment, b.labels, b.namespaces, b.network, b.hostname, b.mounts,
+		b.process, b.environment, b.extras, b.labels, b.namespaces, b.network, b.hostname, b.mounts,
 		b.memory, b.cpu, b.limits, b.security, b.health, b.log, b.host,
 	} {
 		if err := step(); err != nil {

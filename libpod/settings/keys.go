@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ func (e *Engine) setters() map[string]setter {
 		"events_logger":           optional(&e.EventsLogger, "file", "journald", "none"),
 		"helper_binaries_dir":     list(&e.HelperBinariesDir, same),
 		"image_default_transport": text(&e.ImageDefaultTransport),
+		"image_volume_mode":       text(&e.ImageVolumeMode, "anonymous", "bind", "tmpfs", "ignore", "nullfs"),
 		"init_path":               text(&e.InitPath),
 		"pull_policy":             text(&e.PullPolicy, "always", "missing", "never", "newer"),
 		"retry":                   whole(&e.Retry),
@@ -57,6 +59,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"annotations":          pairs(&c.Annotations, pair("annotation")),
 		"apparmor_profile":     text(&c.AppArmorProfile),
 		"base_hosts_file":      text(&c.BaseHostsFile),
+		"cgroup_conf":          pairs(&c.CgroupConf, pair("cgroup setting")),
 		"cgroupns":             optional(&c.CgroupNS, "private", "host"),
 		"default_capabilities": many(&c.DefaultCapabilities, syn.Capability),
 		"default_sysctls":      pairs(&c.Sysctls, pair("sysctl")),
@@ -67,6 +70,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"dns_options":          list(&c.DNSOptions, same),
 		"env":                  many(&c.Env, syn.Env),
 		"env_host":             truth(&c.EnvHost),
+		"http_proxy":           truth(&c.HTTPProxy),
 		"init":                 truth(&c.Init),
 		"ipcns":                optional(&c.IpcNS, "none", "host", "private", "shareable"),
 		"log_driver":           text(&c.LogDriver, "json-file", "k8s-file", "journald", "none", "passthrough"),
@@ -74,6 +78,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"log_tag":              text(&c.LogTag),
 		"mounts":               list(&c.Mounts, syn.Mount),
 		"netns":                text(&c.NetNS),
+		"no_hosts":             truth(&c.NoHosts),
 		"oom_score_adj":        whole(&c.OOMScoreAdj),
 		"pids_limit":           whole(&c.PidsLimit),
 		"pidns":                optional(&c.PidNS, "private", "host"),
@@ -81,10 +86,27 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"read_only":            truth(&c.ReadOnly),
 		"seccomp_profile":      text(&c.SeccompProfile),
 		"shm_size":             size(&c.ShmSize, syn),
+		"tz":                   text(&c.TZ),
+		"umask":                c.setUmask,
 		"userns":               optional(&c.UserNS, "private", "host"),
 		"utsns":                optional(&c.UtsNS, "private", "host"),
 		"volumes":              list(&c.Volumes, syn.Volume),
 	}
+}
+
+// setUmask reads an octal number.
+func (c *Containers) setUmask(v any) error {
+	var s string
+	if err := text(&s)(v); err != nil || s == "" {
+		return err
+	}
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("invalid umask %q", s)
+	}
+	mask := uint32(n)
+	c.Umask = &mask
+	return nil
 }
 
 // size stores a number of bytes, written as on the command line.
@@ -171,15 +193,15 @@ func foreign(table, key string) bool {
 			conmon_env_vars conmon_path conmonrs_env_vars conmonrs_path container_exit_policy database_backend
 			enable_port_reservation events_container_create_inspect_data events_logfile_max_size events_logfile_path
 			exit_command_delay healthcheck_events hooks_dir host_containers_internal_ip image_build_format image_copy_tmp_dir
-			image_parallel_copies image_volume_mode infra_command infra_image infra_runtime kube_generate_type lock_type
+			image_parallel_copies infra_command infra_image infra_runtime kube_generate_type lock_type
 			multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks
 			platform_to_oci_runtime pod_exit_policy remote remote_identity remote_uri runtime_supports_json
 			runtime_supports_kvm runtime_supports_nocgroups runtimes_flags service_destinations service_timeout
 			shutdown_timeout ssh_config static_dir tmp_dir volume_path volume_plugin_timeout volume_plugins
 			default_ssh_config default_image_store helper_binaries_dir`,
-		"containers": `cgroup_conf cgroups container_name_as_hostname default_capabilities disable_hosts enable_keyring
-			enable_labeled_users env_merge host_containers_internal_ip http_proxy init_path interface_name keyring label
-			label_users log_path no_hosts passwd prepare_volume_on_create rootless_networking tz umask
+		"containers": `cgroups container_name_as_hostname default_capabilities disable_hosts enable_keyring
+			enable_labeled_users env_merge host_containers_internal_ip init_path interface_name keyring label
+			label_users log_path passwd prepare_volume_on_create rootless_networking
 			userns_size uidmap gidmap log_opts`,
 		"network": `cni_plugin_dirs default_rootless_network_cmd dns_bind_port netavark_plugin_dirs network_backend
 			network_config_dir default_host_ips`,

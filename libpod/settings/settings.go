@@ -45,6 +45,8 @@ type Engine struct {
 	StopTimeout *int
 	// InitPath is the program that --init puts in front.
 	InitPath string
+	// ImageVolumeMode is anonymous (bind), tmpfs or ignore (nullfs).
+	ImageVolumeMode string
 	// DetachKeys are in the syntax of --detach-keys; nil where not set.
 	DetachKeys *string
 	// HelperBinariesDir are where helper programs such as pasta are looked for.
@@ -92,6 +94,13 @@ type Containers struct {
 	UserNS     string
 	UtsNS      string
 	Volumes    []state.Mount
+	// HTTPProxy passes the caller's proxy variables on.
+	HTTPProxy  bool
+	NoHosts    bool
+	CgroupConf map[string]string
+	// TZ is a time zone in the syntax of --tz, Umask nil where not set.
+	TZ    string
+	Umask *uint32
 }
 
 // Network is the table [network].

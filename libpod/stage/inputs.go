@@ -32,7 +32,7 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 	if s.cfg.Hostname == "" {
 		in.Hostname, _ = os.Hostname()
 	}
-	for _, step := range []func(*spec.Inputs) error{s.user, s.initProgram, s.join, s.devices, s.sources} {
+	for _, step := range []func(*spec.Inputs) error{s.user, s.initProgram, s.join, s.devices, s.sources, s.extras} {
 		if err := step(&in); err != nil {
 			return in, err
 		}
@@ -56,15 +56,27 @@ func (s *starter) knownInputs() spec.Inputs {
 }
 
 func (s *starter) user(in *spec.Inputs) (err error) {
+	if err := s.addUsers(); err != nil {
+		return err
+	}
 	in.User, err = account.Resolve(s.root, s.cfg.Process.User, s.cfg.Process.Groups)
 	if err != nil {
 		return err
 	}
-	in.User, err = in.User.Mapped(s.facts.MappedUIDs, s.facts.MappedGIDs)
+	if in.User, err = in.User.Mapped(s.facts.MappedUIDs, s.facts.MappedGIDs); err == nil && s.cfg.Extra().KeepGroups {
+		in.User.Groups, err = callersGroups(in.User.Groups)
+	}
 	return err
 }
 
 func (s *starter) initProgram(in *spec.Inputs) (err error) {
+	if s.cfg.Process.Init && s.cfg.Extra().InitPath != "" {
+		in.InitPath = s.cfg.Extra().InitPath
+		if _, err := os.Stat(in.InitPath); err != nil {
+			return fmt.Errorf("cannot use the init program: %w", err)
+		}
+		return nil
+	}
 	if s.cfg.Process.Init {
 		in.InitPath, err = program.File(s.engine.Roots, program.Init)
 	}
@@ -84,6 +96,14 @@ func (s *starter) join(in *spec.Inputs) error {
 		{"user", ns.User, &in.Join.User},
 		{"cgroup", ns.Cgroup, &in.Join.Cgroup},
 	} {
+		if file, ok := strings.CutPrefix(n.mode, "ns:"); ok {
+			path, err := s.namespaceAt(file, n.kind)
+			if err != nil {
+				return err
+			}
+			*n.path = path
+			continue
+		}
 		id, ok := strings.CutPrefix(n.mode, state.ModeContainer)
 		if !ok {
 			continue

@@ -62,6 +62,8 @@ func Main(args []string) int {
 		return report(engine.RemoveFiles(id))
 	case libpod.InternalFiles:
 		return report(serveFiles(ctx, engine, id))
+	case libpod.InternalRemoveImage:
+		return report(engine.RemoveImage(ctx, id))
 	case libpod.InternalRemoveVolume:
 		return report(engine.RemoveVolumeFiles(id))
 	}

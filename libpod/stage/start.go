@@ -30,6 +30,8 @@ type starter struct {
 	// console is the socket on which libcontainer sends the terminal, nil without
 	// one. The claim on the container stays open until this process ends.
 	console *os.File
+	// callers are descriptors of the caller's for the first process.
+	callers []*os.File
 	// held are descriptors that paths in the spec refer to.
 	held []*os.File
 	// warnings are lines for the user, who is told them when the start succeeds.
@@ -52,6 +54,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if s.cfg, err = e.Store.Load(id); err != nil {
 		return err
 	}
+	if s.cfg.Process.Terminal && len(s.callers) > 0 {
+		s.console, s.callers = s.callers[0], s.callers[1:]
+	}
 	defer s.undo.UnlessDone(&err)
 
 	held, err := s.beginHierarchies(s.knownInputs())
@@ -64,11 +69,21 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 		return err
 	}
 	defer net.close()
+	if s.cfg.Extra().HostsFile == "image" {
+		if err := s.mountRoot(); err != nil {
+			return err
+		}
+	}
+	if err := s.hostsBase(net); err != nil {
+		return err
+	}
 	if err := net.begin(ctx); err != nil {
 		return err
 	}
-	if err := s.mountRoot(); err != nil {
-		return err
+	if s.root == nil {
+		if err := s.mountRoot(); err != nil {
+			return err
+		}
 	}
 	in, err := s.inputs(net)
 	if err != nil {
@@ -80,6 +95,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	}
 	s.undo.Push(box.Destroy)
 	if err := net.wait(); err != nil {
+		return err
+	}
+	if err := s.writePidFiles(box); err != nil {
 		return err
 	}
 	if err := s.announce(box, net); err != nil {
@@ -104,8 +122,8 @@ func (s *starter) awaitBegin() error {
 		}
 		unix.Close(fd)
 	}
-	if len(fds) > 4 {
-		s.console = os.NewFile(uintptr(fds[4]), "console")
+	for _, fd := range fds[4:] {
+		s.callers = append(s.callers, os.NewFile(uintptr(fd), "of the caller"))
 	}
 	return nil
 }
@@ -131,7 +149,7 @@ func (s *starter) mountRoot() error {
 		}
 		o.Lower = img.Layers
 	}
-	if err := o.Mount(); err != nil {
+	if err := s.mountOver(o); err != nil {
 		return err
 	}
 	root, err := safepath.OpenRoot(target)
@@ -157,6 +175,9 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		Stdout:        os.Stdout,
 		Stderr:        os.Stderr,
 		Runtime:       s.cfg.Runtime,
+	}
+	if o.ExtraFiles, err = libpod.InPlace(s.callers, s.cfg.Extra().PreserveFDs); err != nil {
+		return nil, err
 	}
 	if s.cfg.Process.Terminal {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil

@@ -84,37 +84,40 @@ func newMount(kind, source string, o options) (int, error) {
 }
 
 // mountInNetwork is newMount in another network namespace, which is what a
-// sysfs shows. The thread comes back: it may be the process's first one, whose
-// namespaces pass for those of the process.
+// sysfs shows. The thread ends with that: an ordinary user's cannot come back.
 func mountInNetwork(ns, kind, source string, o options) (fd int, err error) {
 	there, err := unix.Open(ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(there)
-	here, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(here)
 	type result struct {
 		fd  int
 		err error
 	}
 	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
+	lostThread(func() {
 		r := result{fd: -1, err: unix.Setns(there, unix.CLONE_NEWNET)}
 		if r.err == nil {
 			r.fd, r.err = newMount(kind, source, o)
-			if unix.Setns(here, unix.CLONE_NEWNET) != nil {
-				done <- r
-				return // a thread that is lost ends with its goroutine
-			}
 		}
-		runtime.UnlockOSThread()
 		done <- r
-	}()
+	})
 	r := <-done
 	return r.fd, r.err
+}
+
+// lostThread runs f on a thread that ends with it. It is never the process's
+// first one, which cannot end and whose namespaces pass for those of the process.
+func lostThread(f func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			lostThread(f) // on another one, while this one is taken
+			runtime.Gosched()
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
 }

@@ -14,6 +14,9 @@ import (
 const (
 	// engineWait bounds how long skiff may take to undo a start.
 	engineWait = 60 * time.Second
+	// timeoutCode is the exit status of a container that ran for too long, as with
+	// Podman.
+	timeoutCode = 255
 	// stopTimeout is how long a container may take to end when the monitor is
 	// told to, unless the container's own says otherwise.
 	stopTimeout = 10 * time.Second
@@ -25,11 +28,15 @@ const (
 func (m *monitor) ended(ws unix.WaitStatus) {
 	m.pid, m.pending = 0, nil
 	m.loop.stop(m.killTimer)
-	m.killTimer = nil
+	m.loop.stop(m.timeoutTimer)
+	m.killTimer, m.timeoutTimer = nil, nil
 	s := &m.status
 	s.FinishedAt = time.Now().UTC()
 	s.ExitCode = exitCode(ws)
 	s.StoppedByUser = m.stopping
+	if m.timedOut {
+		s.ExitCode, m.timedOut = timeoutCode, false
+	}
 	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	m.main.finish()
@@ -74,9 +81,18 @@ func (m *monitor) undo(td state.Teardown) error {
 
 // engineTeardown runs skiff's teardown command and waits for it.
 func (m *monitor) engineTeardown() error {
-	pid, err := m.run("teardown", 0, []int{m.null, m.null, m.null})
+	if !m.engineCommand("teardown", m.p.ID) {
+		return errors.New("cannot take down what the start set up")
+	}
+	return nil
+}
+
+// engineCommand runs one of skiff's internal commands to its end and says
+// whether it succeeded.
+func (m *monitor) engineCommand(verb, what string) bool {
+	pid, err := m.runOn(verb, what, 0, []int{m.null, m.null, m.null})
 	if err != nil {
-		return err
+		return false
 	}
 	if fd, err := unix.PidfdOpen(pid, 0); err == nil {
 		deadline := time.Now().Add(engineWait)
@@ -100,10 +116,7 @@ func (m *monitor) engineTeardown() error {
 			break
 		}
 	}
-	if err != nil || ws != 0 {
-		return errors.New("cannot take down what the start set up")
-	}
-	return nil
+	return err == nil && ws == 0
 }
 
 // again starts the container by its restart policy.
@@ -192,6 +205,9 @@ func (m *monitor) leave() {
 	finish := m.remove()
 	m.tellExited(false)
 	finish()
+	if m.l.RemoveImage != "" {
+		m.engineCommand("remove-image", m.l.RemoveImage)
+	}
 	m.tellExited(true)
 }
 

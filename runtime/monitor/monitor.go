@@ -52,9 +52,11 @@ type monitor struct {
 	null  int      // /dev/null
 	// direct are the caller's own streams where the container gets those.
 	direct []int
-	alive  *lock.Lock
-	ctl    int // listening socket
-	conns  []*conn
+	// extra are descriptors of the caller's for the first process.
+	extra []int
+	alive *lock.Lock
+	ctl   int // listening socket
+	conns []*conn
 	// launcher is the connection that sent the Launch.
 	launcher *conn
 
@@ -84,6 +86,8 @@ type monitor struct {
 	revive       bool // by its health action: restart whatever the policy
 	terminating  bool // this process was told to end
 	killTimer    *timer
+	timeoutTimer *timer // of wire.Launch.Timeout
+	timedOut     bool
 	restartTimer *timer
 	trimTimer    *timer
 	churn        int // bytes allocated since memory was given back, roughly
@@ -194,7 +198,9 @@ func (m *monitor) begin() (err error) {
 }
 
 func (m *monitor) readPrepare() error {
-	if err := read(wire.KindPrepare, &m.p); err != nil {
+	fds, err := read(wire.KindPrepare, &m.p)
+	closeAll(fds)
+	if err != nil {
 		return err
 	}
 	if m.p.Version > wire.Version {
@@ -208,7 +214,8 @@ func (m *monitor) readPrepare() error {
 }
 
 func (m *monitor) readLaunch() error {
-	if err := read(wire.KindLaunch, &m.l); err != nil {
+	var err error
+	if m.extra, err = read(wire.KindLaunch, &m.l); err != nil {
 		return err
 	}
 	if m.l.ID != m.p.ID || m.l.DataDir == "" || m.l.RunDir == "" {
@@ -220,22 +227,27 @@ func (m *monitor) readLaunch() error {
 }
 
 // read takes the next message of the launching connection, which has to be of
-// the kind.
-func read(want wire.Kind, v any) error {
+// the kind, and gives the descriptors that came with it.
+func read(want wire.Kind, v any) ([]int, error) {
 	k, payload, fds, err := wire.ReceiveFDs(launchFD)
+	if err == nil && k != want {
+		closeAll(fds)
+		return nil, fmt.Errorf("cannot launch: a message of kind %q came instead of %q", byte(k), byte(want))
+	}
+	if err == nil {
+		err = json.Unmarshal(payload, v)
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, fmt.Errorf("cannot read what to launch: %w", err)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	if err != nil {
-		return fmt.Errorf("cannot read what to launch: %w", err)
-	}
-	if k != want {
-		return fmt.Errorf("cannot launch: a message of kind %q came instead of %q", byte(k), byte(want))
-	}
-	if err := json.Unmarshal(payload, v); err != nil {
-		return fmt.Errorf("cannot read what to launch: %w", err)
-	}
-	return nil
 }
 
 // SchedulerEnv is set for the monitor by whoever starts it: one processor is

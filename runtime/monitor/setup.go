@@ -83,10 +83,9 @@ func (m *monitor) isDirect(fd int) bool {
 }
 
 func (m *monitor) closeDirect() {
-	for _, fd := range m.direct {
-		unix.Close(fd)
-	}
-	m.direct = nil
+	closeAll(m.direct)
+	closeAll(m.extra)
+	m.direct, m.extra = nil, nil
 }
 
 // claim makes the container's directory below the run root and takes the claim

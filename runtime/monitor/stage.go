@@ -75,6 +75,7 @@ func (st *stage) giveStart(std []int) error {
 		defer unix.Close(console[1])
 		fds, st.console = append(fds, console[1]), console[0]
 	}
+	fds = append(fds, m.extra...)
 	if err := wire.SendFDs(st.sock, wire.KindBegin, nil, fds); err != nil && !errors.Is(err, unix.EPIPE) {
 		return err
 	}
@@ -137,7 +138,12 @@ func (st *stage) listen() (err error) {
 
 // run executes an internal command of skiff.
 func (m *monitor) run(verb string, flags uintptr, files []int) (pid int, err error) {
-	argv := append(slices.Clone(m.p.Engine), verb, m.p.ID)
+	return m.runOn(verb, m.p.ID, flags, files)
+}
+
+// runOn is run for a command about something else than the container.
+func (m *monitor) runOn(verb, what string, flags uintptr, files []int) (pid int, err error) {
+	argv := append(slices.Clone(m.p.Engine), verb, what)
 	attr := &syscall.ProcAttr{Dir: "/", Env: m.env, Sys: &syscall.SysProcAttr{Cloneflags: flags}}
 	for _, fd := range files {
 		attr.Files = append(attr.Files, uintptr(fd))

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/teardown"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -104,6 +105,7 @@ func (m *monitor) created(st *stage) error {
 // started is called when the user's program begins and its start stage is gone.
 func (m *monitor) started() {
 	m.doing = running
+	m.limitTime()
 	m.main.listen()
 	if m.health != nil {
 		m.health.arm()
@@ -118,4 +120,19 @@ func (m *monitor) started() {
 	case m.terminating:
 		m.terminate()
 	}
+}
+
+// limitTime has a container killed that runs for too long.
+func (m *monitor) limitTime() {
+	if m.l.Timeout <= 0 {
+		return
+	}
+	m.timeoutTimer = m.loop.after(time.Duration(m.l.Timeout)*time.Second, func() {
+		m.timeoutTimer = nil
+		if m.pid > 0 { // not yet reaped
+			m.timedOut = true
+			unix.Kill(m.pid, unix.SIGKILL)
+			teardown.Thaw(m.status.Teardown.Cgroups)
+		}
+	})
 }

@@ -77,14 +77,14 @@ func Prepare(program, name string, p wire.Prepare, o StartOptions) (*Prepared, e
 // container's streams as l.Attach says, and its end.
 //
 // ctx bounds the wait for the start. When it ends the container's start goes
-// on.
-func (p *Prepared) Launch(ctx context.Context, l wire.Launch) (*Session, error) {
+// on. The container's first process gets files.
+func (p *Prepared) Launch(ctx context.Context, l wire.Launch, files ...*os.File) (*Session, error) {
 	l.Version = wire.Version
 	c := p.conn
 	p.launched = true
 	s := &Session{conn: c}
 	stop := context.AfterFunc(ctx, func() { c.f.SetReadDeadline(time.Unix(1, 0)) })
-	err := c.writeJSON(wire.KindLaunch, l)
+	err := p.send(l, files)
 	json.Unmarshal([]byte("{}"), new(wire.Started)) // learns the type while the container starts
 	if err == nil || errors.Is(err, unix.EPIPE) {
 		err = s.awaitStart()
@@ -97,6 +97,24 @@ func (p *Prepared) Launch(ctx context.Context, l wire.Launch) (*Session, error) 
 		return nil, err
 	}
 	return s, nil
+}
+
+func (p *Prepared) send(l wire.Launch, files []*os.File) error {
+	if len(files) == 0 {
+		return p.conn.writeJSON(wire.KindLaunch, l)
+	}
+	fds := make([]int, 0, len(files))
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	raw, err := p.conn.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = wire.SendFDs(int(fd), wire.KindLaunch, l, fds) }); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // cancelWait bounds how long Cancel waits for a monitor that has nothing to do.

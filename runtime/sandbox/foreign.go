@@ -101,6 +101,10 @@ func createForeign(o Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	cmd := f.command("create", "--bundle", f.dir, "--pid-file", f.file("pid"))
+	if n := len(o.ExtraFiles); n > 0 {
+		cmd.ExtraFiles = o.ExtraFiles
+		cmd.Args = append(cmd.Args, "--preserve-fds", strconv.Itoa(n))
+	}
 	files(cmd, o.Stdin, o.Stdout, o.Stderr)
 	if f.Pid, err = f.launch(cmd, o.ConsoleSocket, "pid", o.ID); err != nil {
 		return nil, err

@@ -48,6 +48,8 @@ type Options struct {
 	ConsoleSocket *os.File
 	// Rows and Cols are the terminal's first size; zero leaves the kernel's.
 	Rows, Cols uint16
+	// ExtraFiles become descriptors 3 and up.
+	ExtraFiles []*os.File
 	// Hierarchies are the container's cgroups where they were made before.
 	Hierarchies *Hierarchies
 	// DevicesMade says that /dev has the standard device nodes already.
@@ -184,6 +186,7 @@ func firstProcess(o Options) *libcontainer.Process {
 		ConsoleHeight:   o.Rows,
 		ConsoleWidth:    o.Cols,
 		LogLevel:        logLevel,
+		ExtraFiles:      o.ExtraFiles,
 		Init:            true,
 	}
 	for _, g := range sp.User.AdditionalGids {

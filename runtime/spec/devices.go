@@ -22,6 +22,9 @@ func (b *builder) devices() error {
 	r.Devices = []specs.LinuxDeviceCgroup{{Allow: b.privileged(), Access: "rwm"}}
 	if b.privileged() {
 		for _, d := range b.in.HostDevices {
+			if b.cfg.Extra().Systemd && isConsole(d.Path) {
+				continue // systemd would put a login on each
+			}
 			b.addNode(d, d.Path)
 		}
 	}
@@ -61,4 +64,10 @@ func (b *builder) addNode(d hostfacts.Device, target string) {
 		Path: target, Type: d.Type, Major: d.Major, Minor: d.Minor,
 		FileMode: &mode, UID: &uid, GID: &gid,
 	})
+}
+
+// isConsole says whether a device is one of the machine's virtual terminals.
+func isConsole(name string) bool {
+	n, ok := strings.CutPrefix(name, "/dev/tty")
+	return ok && n != "" && strings.Trim(n, "0123456789") == ""
 }

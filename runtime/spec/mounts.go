@@ -18,7 +18,7 @@ const DefaultShmSize = 64 << 20
 // mounts are the kernel's file systems and then the user's mounts, those nearer
 // to the root first. One of the user's at the place of one of ours replaces it.
 func (b *builder) mounts() error {
-	own := b.kernelMounts()
+	own := append(b.kernelMounts(), b.systemdMounts()...)
 	if b.cfg.ReadOnly && b.cfg.ReadOnlyTmpfs {
 		for _, dir := range []string{"/run", "/tmp", "/var/tmp"} {
 			own = append(own, specs.Mount{
@@ -208,19 +208,16 @@ const notifyTarget = "/run/notify"
 // files mounts the files that belong to the network and the name, the socket to
 // the service manager and the init program. They come last: a volume on /etc shall not hide them.
 func (b *builder) files() error {
-	for _, f := range []struct{ source, target string }{
-		{b.in.ResolvConf, "/etc/resolv.conf"},
-		{b.in.Hosts, "/etc/hosts"},
-		{b.in.HostnameFile, "/etc/hostname"},
-	} {
-		if f.source == "" || slices.ContainsFunc(b.cfg.Mounts, func(m state.Mount) bool { return m.Target == f.target }) {
+	for _, f := range b.networkFiles() {
+		source, target := f[0], f[1]
+		if source == "" || slices.ContainsFunc(b.cfg.Mounts, func(m state.Mount) bool { return m.Target == target }) {
 			continue
 		}
 		opts := []string{"bind", "rprivate"}
 		if b.cfg.ReadOnly {
 			opts = append(opts, "ro")
 		}
-		b.out.Mounts = append(b.out.Mounts, specs.Mount{Destination: f.target, Type: "bind", Source: f.source, Options: opts})
+		b.out.Mounts = append(b.out.Mounts, specs.Mount{Destination: target, Type: "bind", Source: source, Options: opts})
 	}
 	if b.in.Notify != "" {
 		b.out.Mounts = append(b.out.Mounts, specs.Mount{

@@ -51,6 +51,11 @@ type Inputs struct {
 	BlockDevices map[string]hostfacts.Device
 	// InitPath is the host's path of the init program, needed with --init.
 	InitPath string
+	// Resctrl says that /sys/fs/resctrl is there, needed with a class of RDT.
+	Resctrl bool
+	// SecretFiles are the files of the secrets, one for each of the config's; those
+	// of variables are not looked at.
+	SecretFiles []string
 	// Notify is the directory of the socket for messages to the service manager;
 	// empty where the container sends none.
 	Notify string
@@ -97,7 +102,7 @@ func Build(cfg *state.Config, in Inputs) (*specs.Spec, error) {
 	}}
 	for _, step := range []func() error{
 		b.namespaces, b.process, b.mounts, b.files, b.paths, b.devices,
-		b.resources, b.sysctls, b.confinement, b.seccomp,
+		b.resources, b.sysctls, b.confinement, b.seccomp, b.extras,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -126,7 +131,7 @@ func (b *builder) namespaces() error {
 	} {
 		switch {
 		case n.mode == "host":
-		case strings.HasPrefix(n.mode, "container:"):
+		case strings.HasPrefix(n.mode, "container:") || strings.HasPrefix(n.mode, "ns:") && n.kind != specs.NetworkNamespace:
 			if n.path == "" {
 				return fmt.Errorf("cannot join the %s namespace of %q: it is not running", n.kind, strings.TrimPrefix(n.mode, "container:"))
 			}

@@ -34,7 +34,8 @@ type Kind byte
 const (
 	// KindPrepare carries a Prepare, once, as the first frame to a new monitor.
 	KindPrepare Kind = 'p'
-	// KindLaunch carries a Launch, once, as the second frame. A connection that
+	// KindLaunch carries a Launch, once, as the second frame, and descriptors that
+	// the container's first process gets (state.Extras.PreserveFDs). A connection that
 	// ends instead ends the monitor, and nothing has happened.
 	KindLaunch Kind = 'L'
 	// KindRequest carries a Request, first on each connection to the control socket.
@@ -69,8 +70,9 @@ const (
 	// KindStage carries a Stage: the container was created and waits for KindGo.
 	KindStage Kind = 'T'
 	// KindBegin gives the start stage what it works with, as descriptors: the
-	// container's three standard streams, the claim on the container and, with a
-	// terminal, a socket on which to send it. No payload.
+	// container's three standard streams, the claim on the container, with a
+	// terminal a socket on which to send it, and those that came with the Launch.
+	// No payload.
 	KindBegin Kind = 'B'
 	// KindGo tells the start stage to let the user's program begin. No payload.
 	KindGo Kind = 'G'
@@ -129,6 +131,10 @@ type Launch struct {
 	// NotifySocket is where the container's messages to the service manager go,
 	// in the form of NOTIFY_SOCKET (sd_notify(3)); empty where it sends none.
 	NotifySocket string `json:"notifySocket,omitempty"`
+	// Timeout is how many seconds each run may take; 0 is no bound.
+	Timeout int `json:"timeout,omitempty"`
+	// RemoveImage is the name of an image to remove after an AutoRemove container.
+	RemoveImage string `json:"removeImage,omitempty"`
 	// ReadySocket is where the service manager is told that the container is
 	// healthy for the first time, in the same form.
 	ReadySocket string `json:"readySocket,omitempty"`

@@ -178,6 +178,11 @@ func (c Container) Rootfs() string { return filepath.Join(c.Data, "rootfs") }
 // Log is the log file of the file drivers.
 func (c Container) Log() string { return filepath.Join(c.Data, "container.log") }
 
+// Secret is the copy of the container's secret with that number.
+func (c Container) Secret(n int) string {
+	return filepath.Join(c.Data, "secrets", strconv.Itoa(n))
+}
+
 // Status is what is true now.
 func (c Container) Status() string { return filepath.Join(c.Run, "status.json") }
 
