@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +19,8 @@ func newLoad(app *App) *cli.Command {
 		Usage:     "Read images from an archive",
 		ArgsUsage: "",
 		Description: `Reads the images of an archive that save has written: docker-archive,
-oci-archive or a directory of either. Without --input it is standard input.
+oci-archive or a directory of either. Without --input it is standard input; the
+input can be a URL.
 
 Example:
 skiff load -i images.tar`,
@@ -41,7 +43,7 @@ func loadImages(app *App, c *cli.Context) error {
 	if req.Input == "" && isTerminal(app.In) {
 		return errors.New("cannot read from terminal, use command-line redirection or the --input flag")
 	}
-	if req.Input != "" && req.Input != "-" {
+	if req.Input != "" && req.Input != "-" && !strings.HasPrefix(req.Input, "http://") && !strings.HasPrefix(req.Input, "https://") {
 		if _, err := os.Stat(req.Input); err != nil {
 			return err
 		}
