@@ -103,6 +103,7 @@ func commands() []command {
 		// System.
 		{name: "completion", new: newCompletion},
 		{name: "system boot", new: newBoot},
+		{name: "events", aliases: []string{"system events", "container events"}, new: newEvents},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "version", new: newVersion},
 	}

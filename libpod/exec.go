@@ -117,10 +117,15 @@ func (e *Engine) exec(ctx context.Context, id, ref string, req ExecRequest) (int
 	if st.Phase != state.Running {
 		return 125, fmt.Errorf("cannot exec in container %s: it is not running, can only create exec sessions on running containers: container state improper", ref)
 	}
+	ended := e.noteExec(id, req)
+	var code int
 	if req.Detach || e.Rootless() {
-		return e.execByMonitor(ctx, id, ref, req)
+		code, err = e.execByMonitor(ctx, id, ref, req)
+	} else {
+		code, err = e.execHere(ctx, id, ref, req)
 	}
-	return e.execHere(ctx, id, ref, req)
+	ended(code, err)
+	return code, err
 }
 
 // execByMonitor has the container's monitor run the program: for one that

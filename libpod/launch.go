@@ -249,6 +249,9 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		Image:       cfg.Image.Name,
 		Health:      healthOrder(cfg),
 	}
+	if e.Global.Events.Path != "" {
+		l.Events, l.EventLabels = e.Global.Events, cfg.Labels
+	}
 	if cfg.AutoRemove {
 		for _, m := range cfg.Mounts {
 			if m.Type == state.MountVolume && m.Anonymous {
