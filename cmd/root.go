@@ -47,6 +47,7 @@ func commands() []command {
 		{name: "wait", aliases: []string{"container wait"}, new: newWait},
 		{name: "ps", aliases: []string{"container ls", "container list", "container ps"}, new: newPs},
 		{name: "port", aliases: []string{"container port"}, new: newPort},
+		{name: "stats", aliases: []string{"container stats"}, new: newStats},
 		{name: "container exists", new: newContainerExists},
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
