@@ -147,7 +147,7 @@ func (e *Engine) noteNetwork(r state.NetworkRecord, what string) {
 }
 
 // notePruned logs a prune of things of a kind that freed so many bytes.
-func (e *Engine) notePruned(kind string, freed string) {
+func (e *Engine) notePruned(kind, freed string) {
 	e.note(event.Event{Type: kind, Status: event.Prune, Attributes: map[string]string{"reclaimed": freed}})
 }
 

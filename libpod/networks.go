@@ -158,6 +158,7 @@ func (e *Engine) NetworkPrune(filters []Filter) (removed []string, err error) {
 		}
 		removed = append(removed, r.Name)
 	}
+	e.notePruned(event.Network, "0")
 	return removed, errors.Join(append(errs, e.CollectNetworks())...)
 }
 
