@@ -117,6 +117,9 @@ func showUsage(app *App, c *cli.Context) error {
 	for i, t := range totals {
 		rows[i] = dfRow{t, app.Docker}
 	}
+	if want != "json" && format.IsJSON(want) {
+		return format.JSONLines(app.Out, rows)
+	}
 	return dfListing().print(app, want, rows)
 }
 
