@@ -53,6 +53,7 @@ type Globals struct {
 	RuntimeFlags          []string
 	Modules               []string
 	VolumePath            string
+	EventsBackend         string
 	// remote is the option that asks for another machine; empty without.
 	remote string
 	// given are the options that were read so far, as --name=value.
@@ -146,8 +147,13 @@ func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 	default:
 		return libpod.Options{}, usagef("invalid storage driver %q: want overlay or vfs", g.StorageDriver)
 	}
+	roots := dirs.Roots{Data: g.Root, Run: g.RunRoot, VolumePath: g.VolumePath}
+	log, err := eventLog(g, set, roots)
+	if err != nil {
+		return libpod.Options{}, err
+	}
 	return libpod.Options{
-		Roots:         dirs.Roots{Data: g.Root, Run: g.RunRoot, VolumePath: g.VolumePath},
+		Roots: roots, Events: log, InspectCreated: set.Engine.EventsInspect,
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
 		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
 		Firewall: set.Network.FirewallDriver, Subnet: set.Network.DefaultSubnet,

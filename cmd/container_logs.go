@@ -13,6 +13,7 @@ import (
 
 	"skiff/cmd/parse"
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newLogs(app *App) *cli.Command {
@@ -27,6 +28,7 @@ Examples:
 skiff logs --tail 20 web
 skiff logs -f --since 10m -t web`,
 		Flags: []cli.Flag{
+			toggle("Give each container's name another colour, on a terminal", "color"),
 			toggle("Show extra attributes of each line", "details"),
 			toggle("Go on with new output until the container ends", "follow", "f"),
 			toggle("Take the container made last", "latest", "l"),
@@ -56,7 +58,8 @@ func showLogs(app *App, c *cli.Context) error {
 	if len(list) == 1 && !c.Bool("names") {
 		return e.Logs(c.Context, list[0].ref, opts)
 	}
-	return manyLogs(c.Context, e, list, opts, c.Bool("names"))
+	shown := logNames{byName: c.Bool("names"), color: c.Bool("color") && isTerminal(app.Out)}
+	return manyLogs(c.Context, e, list, opts, shown)
 }
 
 func logOptions(app *App, c *cli.Context) (libpod.LogOptions, error) {
@@ -87,9 +90,23 @@ func logOptions(app *App, c *cli.Context) (libpod.LogOptions, error) {
 	return opts, nil
 }
 
+// logNames say how lines name the container that they are of.
+type logNames struct{ byName, color bool }
+
+func (n logNames) prefix(cfg *state.Config, i int) string {
+	name := cfg.ID[:12]
+	if n.byName {
+		name = cfg.Name
+	}
+	if n.color {
+		name = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+i%6, name) // red to cyan
+	}
+	return name + " "
+}
+
 // manyLogs prints several containers' output, at once where it is followed and
 // else one after the other. A line is never mixed with another.
-func manyLogs(ctx context.Context, e *libpod.Engine, list []target, opts libpod.LogOptions, names bool) error {
+func manyLogs(ctx context.Context, e *libpod.Engine, list []target, opts libpod.LogOptions, shown logNames) error {
 	var mu sync.Mutex
 	errs := make([]error, len(list))
 	one := func(i int) {
@@ -99,10 +116,7 @@ func manyLogs(ctx context.Context, e *libpod.Engine, list []target, opts libpod.
 			return
 		}
 		o := opts
-		o.Prefix = cfg.ID[:12] + " "
-		if names {
-			o.Prefix = cfg.Name + " "
-		}
+		o.Prefix = shown.prefix(cfg, i)
 		out := &lineWriter{mu: &mu, w: opts.Stdout}
 		err2 := &lineWriter{mu: &mu, w: opts.Stderr}
 		o.Stdout, o.Stderr = out, err2

@@ -16,6 +16,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "Directory of the client's config.json with registry logins"},
 		&cli.StringFlag{Name: "connection", Aliases: []string{"c"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
+		&cli.StringFlag{Name: "events-backend", Usage: "Where to log events: file (also said by journald) or none"},
 		&cli.StringFlag{Name: "log-level", Aliases: []string{"l"}, Usage: "Print messages at this level and above: trace, debug, info, warn, error, fatal, panic (default \"warn\")"},
 		&cli.StringSliceFlag{Name: "module", Usage: "Load a containers.conf module"},
 		&cli.BoolFlag{Name: "noout", Usage: "Print nothing to standard output"},
@@ -130,6 +131,7 @@ func takeGlobals(app *App, c *cli.Context) error {
 	g.CgroupManager, g.Runtime = c.String("cgroup-manager"), c.String("runtime")
 	g.RuntimeFlags, g.Modules = c.StringSlice("runtime-flag"), c.StringSlice("module")
 	g.VolumePath = c.String("volumepath")
+	g.EventsBackend = c.String("events-backend")
 	g.LogLevel = c.String("log-level")
 	for _, name := range []string{"connection", "remote", "url"} {
 		if c.IsSet(name) && c.String(name) != "" && (name != "remote" || c.Bool(name)) {

@@ -47,6 +47,8 @@ func commands() []command {
 		{name: "wait", aliases: []string{"container wait"}, new: newWait},
 		{name: "ps", aliases: []string{"container ls", "container list", "container ps"}, new: newPs},
 		{name: "port", aliases: []string{"container port"}, new: newPort},
+		{name: "stats", aliases: []string{"container stats"}, new: newStats},
+		{name: "container prune", new: newContainerPrune},
 		{name: "container exists", new: newContainerExists},
 		{name: "container inspect", new: newContainerInspect},
 		{name: "inspect", new: newInspect},
@@ -103,7 +105,11 @@ func commands() []command {
 		// System.
 		{name: "completion", new: newCompletion},
 		{name: "system boot", new: newBoot},
+		{name: "events", aliases: []string{"system events", "container events"}, new: newEvents},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
+		{name: "system check", new: newSystemCheck},
+		{name: "system df", new: newSystemDf},
+		{name: "system prune", new: newSystemPrune},
 		{name: "version", new: newVersion},
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"skiff/cmd/format"
 	"skiff/libpod"
 	"skiff/state"
 )
@@ -101,9 +102,11 @@ func pruneVolumes(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	removed, err := e.PruneVolumes(c.Context, c.Bool("all"), filters)
-	if app.Docker && len(removed) > 0 {
-		fmt.Fprintln(app.Out, "Deleted Volumes:")
+	removed, freed, err := e.PruneVolumesMeasured(c.Context, c.Bool("all"), filters)
+	if app.Docker {
+		deleted(app, "Volumes:", removed)
+		fmt.Fprintf(app.Out, "Total reclaimed space: %s\n", format.Size(freed))
+		return err
 	}
 	for _, name := range removed {
 		fmt.Fprintln(app.Out, name)

@@ -9,6 +9,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // CommitOptions say how an image is made of a container.
@@ -75,9 +76,14 @@ func (e *Engine) Commit(ctx context.Context, ref string, opt CommitOptions, s St
 		req.Changes = append(change, req.Changes...)
 	}
 	if opt.Squash {
-		return e.commitAll(ctx, id, req, s)
+		res, err = e.commitAll(ctx, id, req, s)
+	} else {
+		res, err = e.ImageCall(ctx, req, s)
 	}
-	return e.ImageCall(ctx, req, s)
+	if err == nil && len(res.Images) > 0 {
+		e.noteContainer(cfg, event.Commit, "imageID", res.Images[0].ID, "comment", opt.Message)
+	}
+	return res, err
 }
 
 // volumeChange declares the container's volumes as an instruction.

@@ -11,6 +11,7 @@ import (
 	"skiff/runtime/hostfacts"
 	"skiff/state"
 	"skiff/state/cleanup"
+	"skiff/state/event"
 	"skiff/state/lock"
 )
 
@@ -107,6 +108,7 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 		undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
 		return nil, err
 	}
+	e.noteCreated(cfg)
 	if cidfile != nil {
 		if _, err := cidfile.WriteString(cfg.ID); err != nil {
 			undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
@@ -180,6 +182,7 @@ func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
 				return err
 			}
 			undo.Push(func() error { return e.Volumes.Discard(m.Source) })
+			e.note(event.Event{Type: event.Volume, Status: event.Create, Name: m.Source})
 		case m.Type == state.MountImage:
 			img, _, err := e.Images.Lookup(m.Source)
 			if err != nil {

@@ -22,6 +22,7 @@ import (
 	"skiff/runtime/rootless"
 	"skiff/state"
 	"skiff/state/dirs"
+	"skiff/state/event"
 )
 
 // InternalCommand is the first argument of the commands that skiff gives only
@@ -58,6 +59,10 @@ type Options struct {
 	// Subnet is what the default network gets when it is first used, such as
 	// 10.88.0.0/16; empty means a free one.
 	Subnet string `json:"subnet,omitempty"`
+	// Events is the log of what happens; nothing is logged without a path.
+	Events event.Log `json:"events,omitzero"`
+	// InspectCreated puts the document of inspect into the event of a creation.
+	InspectCreated bool `json:"inspectCreated,omitempty"`
 }
 
 // Engine does what the commands ask. It holds no state of its own: everything

@@ -124,13 +124,19 @@ func (e *Engine) exec(ctx context.Context, id, ref string, req ExecRequest) (int
 	if st.Phase != state.Running {
 		return 125, fmt.Errorf("cannot exec in container %s: it is not running, can only create exec sessions on running containers: container state improper", ref)
 	}
-	if req.Detach || e.Rootless() {
-		if len(req.PreserveFDs) > 0 {
-			return 125, errors.New("cannot preserve descriptors: the program is not started by this command, but by the container's monitor")
-		}
-		return e.execByMonitor(ctx, id, ref, req)
+	byMonitor := req.Detach || e.Rootless()
+	if byMonitor && len(req.PreserveFDs) > 0 {
+		return 125, errors.New("cannot preserve descriptors: the program is not started by this command, but by the container's monitor")
 	}
-	return e.execHere(ctx, id, ref, req)
+	ended := e.noteExec(id, req)
+	var code int
+	if byMonitor {
+		code, err = e.execByMonitor(ctx, id, ref, req)
+	} else {
+		code, err = e.execHere(ctx, id, ref, req)
+	}
+	ended(code, err)
+	return code, err
 }
 
 // execByMonitor has the container's monitor run the program: for one that

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // Streams are the standard streams that an image operation may use: archives
@@ -129,5 +131,7 @@ func (e *Engine) ImagePruneRemove(ctx context.Context, images []Image) (imagecal
 	if err != nil {
 		return res, 0, err
 	}
-	return res, ReclaimedSpace(before, after), nil
+	freed := ReclaimedSpace(before, after)
+	e.notePruned(event.Image, strconv.FormatInt(freed, 10))
+	return res, freed, nil
 }

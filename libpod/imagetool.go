@@ -29,6 +29,7 @@ func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio ima
 	req.StorageDriver, req.StorageOptions = e.Global.StorageDriver, e.Global.StorageOptions
 	req.ImageStores = e.Global.ImageStores
 	req.LogLevel = e.Global.LogLevel
+	note := e.noteImages(req)
 	path, err := program.Path(e.Roots, program.ImageTool)
 	if err != nil {
 		return res, err
@@ -66,6 +67,7 @@ func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio ima
 	if err := json.Unmarshal(data, &res); err != nil {
 		return res, fmt.Errorf("cannot understand the image tool: %w", err)
 	}
+	note(res)
 	return res, nil
 }
 

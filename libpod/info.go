@@ -40,7 +40,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 	mem := meminfo()
 	h := &inspect.HostInfo{
 		Arch: runtime.GOARCH, BuildahVersion: "", CPUs: runtime.NumCPU(), CPUUtilization: cpuUsage(),
-		DatabaseBackend: "files", Distribution: distribution(), EventLogger: "none", Hostname: host,
+		DatabaseBackend: "files", Distribution: distribution(), EventLogger: e.eventLogger(), Hostname: host,
 		IDMappings: idMappings(), Kernel: unix.ByteSliceToString(uts.Release[:]),
 		LogDriver: e.defaultLogDriver(), MemFree: mem["MemFree"], MemTotal: mem["MemTotal"],
 		SwapFree: mem["SwapFree"], SwapTotal: mem["SwapTotal"], OS: runtime.GOOS, Uptime: uptime(),

@@ -9,6 +9,7 @@ import (
 	"skiff/rootfs/layer"
 	"skiff/runtime/rootless"
 	"skiff/state"
+	"skiff/state/event"
 	"skiff/state/jsonfile"
 )
 
@@ -79,6 +80,7 @@ func (e *Engine) removeRecord(ctx context.Context, cfg *state.Config, volumes bo
 	if err != nil {
 		return err
 	}
+	e.noteContainer(cfg, event.Remove)
 	if cfg.CIDFile != "" && cfg.AutoRemove {
 		os.Remove(cfg.CIDFile)
 	}

@@ -269,6 +269,9 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		l.RemoveImage = cmp.Or(cfg.Image.Name, cfg.Image.ID)
 	}
 	l.Timeout = cfg.Extra().Timeout
+	if e.Global.Events.Path != "" {
+		l.Events, l.EventLabels = e.Global.Events, cfg.Labels
+	}
 	if cfg.AutoRemove {
 		for _, m := range cfg.Mounts {
 			if m.Type == state.MountVolume && m.Anonymous {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // predefinedNetworks exist from the start and cannot be removed.
@@ -121,7 +122,15 @@ func (e *Engine) NetworkRemove(ref string) error {
 	if u := users[r.Name]; len(u) > 0 {
 		return state.Errorf(state.ErrInUse, "cannot remove network %q: it is used by container %s", r.Name, strings.Join(u, ", "))
 	}
-	return e.Networks().RemoveRecord(r.Name)
+	return e.removeNetwork(r)
+}
+
+func (e *Engine) removeNetwork(r state.NetworkRecord) error {
+	err := e.Networks().RemoveRecord(r.Name)
+	if err == nil {
+		e.noteNetwork(r, event.Remove)
+	}
+	return err
 }
 
 // NetworkPrune removes the networks of the user's that match and that no
@@ -143,12 +152,13 @@ func (e *Engine) NetworkPrune(filters []Filter) (removed []string, err error) {
 		if isPredefined(r.Name) || len(users[r.Name]) > 0 {
 			continue
 		}
-		if err := e.Networks().RemoveRecord(r.Name); err != nil {
+		if err := e.removeNetwork(r); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		removed = append(removed, r.Name)
 	}
+	e.notePruned(event.Network, "0")
 	return removed, errors.Join(append(errs, e.CollectNetworks())...)
 }
 

@@ -48,5 +48,6 @@ func (e *Engine) freeze(ctx context.Context, ref string, from state.Phase, pause
 	if err != nil {
 		return fmt.Errorf("cannot %s container %s: %w", verb, ref, err)
 	}
+	e.noteID(id, verb) // the verbs are the events' names
 	return e.tellMonitor(id, func(m monitor) error { return m.Paused(pause) })
 }

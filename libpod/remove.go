@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // errImproperState is Podman's word for a container that runs and must not.
@@ -123,11 +124,13 @@ func (e *Engine) Rename(ctx context.Context, ref, name string) error {
 	if err != nil {
 		return err
 	}
+	var old string
 	if err := e.Store.Update(id, func(c *state.Config) error {
-		c.Name = name
+		old, c.Name = c.Name, name
 		return nil
 	}); err != nil {
 		return fmt.Errorf("cannot rename container: %w", err)
 	}
+	e.noteID(id, event.Rename, "oldName", old)
 	return e.tellMonitor(id, func(m monitor) error { return m.Update(nil, name) })
 }

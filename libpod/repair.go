@@ -116,6 +116,7 @@ func (e *Engine) repairLocked(ctx context.Context, id string) error {
 	st.Pid, st.PidStart, st.Monitor = 0, 0, 0
 	st.FinishedAt = e.endOf(st)
 	st.Interrupted = st.BootID != e.Store.BootID
+	e.noteDied(cfg, st)
 	if cfg.AutoRemove {
 		errs = append(errs, e.removeRecord(ctx, cfg, true))
 		return errors.Join(errs...)

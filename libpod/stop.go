@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/wire"
 	"skiff/state"
+	"skiff/state/event"
 	"skiff/state/lock"
 	"skiff/state/process"
 )
@@ -39,7 +41,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int) error {
 // StopWith ends a container in an orderly way: its stop signal, then SIGKILL. A
 // container that does not run is left as it is. The user's wish is recorded: no
 // restart policy brings it back.
-func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) error {
+func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err error) {
 	cfg, st, err := e.found(ctx, ref)
 	if err != nil {
 		return err
@@ -60,6 +62,11 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) error 
 		return err
 	}
 	defer conn.Close()
+	defer func() {
+		if err == nil {
+			e.noteContainer(cfg, event.Stop)
+		}
+	}()
 	if st.Phase == state.Paused {
 		if err := e.Unpause(ctx, id); err != nil {
 			return err
@@ -232,6 +239,7 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 	if err := signal(st, sig); err != nil {
 		return fmt.Errorf("cannot kill container %s: %w", ref, err)
 	}
+	e.noteContainer(cfg, event.Kill, "signal", strconv.Itoa(int(sig)))
 	if sig == unix.SIGKILL && st.Phase == state.Paused {
 		return e.Unpause(ctx, id) // a frozen process does not die on cgroup v1
 	}
@@ -243,6 +251,9 @@ func (e *Engine) Restart(ctx context.Context, ref string, o StopOptions) error {
 	if err := e.StopWith(ctx, ref, o); err != nil {
 		return err
 	}
-	_, err := e.Start(ctx, ref, StartOptions{})
+	res, err := e.Start(ctx, ref, StartOptions{})
+	if err == nil {
+		e.noteID(res.ID, event.Restart)
+	}
 	return err
 }

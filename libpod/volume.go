@@ -13,6 +13,7 @@ import (
 
 	"skiff/rootfs/volume"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // VolumeOptions say how a volume is made.
@@ -40,7 +41,10 @@ func (e *Engine) CreateVolume(name string, opt VolumeOptions) (string, error) {
 		name = hex.EncodeToString(id[:])
 	}
 	err := e.Volumes.Create(name, volume.Options{Labels: opt.Labels, Options: opt.Options, Anonymous: anonymous})
-	if opt.Ignore && errors.Is(err, state.ErrExists) {
+	switch {
+	case err == nil:
+		e.note(event.Event{Type: event.Volume, Status: event.Create, Name: name})
+	case opt.Ignore && errors.Is(err, state.ErrExists):
 		err = nil
 	}
 	return name, err
@@ -191,7 +195,10 @@ func (e *Engine) discardVolume(ctx context.Context, name string) error {
 func (e *Engine) removeVolume(ctx context.Context, name string, users func() ([]string, error)) error {
 	err := e.Volumes.Remove(name, users)
 	if e.Rootless() && errors.Is(err, fs.ErrPermission) {
-		return e.inUserNamespace(ctx, InternalRemoveVolume, name)
+		err = e.inUserNamespace(ctx, InternalRemoveVolume, name)
+	}
+	if err == nil {
+		e.note(event.Event{Type: event.Volume, Status: event.Remove, Name: name})
 	}
 	return err
 }

@@ -273,6 +273,16 @@ func (m *Manager) assert(fw applier, n state.NetworkStatus) error {
 	return err
 }
 
+// DeleteLink removes a device of the host's that a container has left behind.
+func (m *Manager) DeleteLink(dev string) error {
+	conn, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Delete(dev)
+}
+
 // Reload puts all rules into the firewall again, after somebody flushed it.
 func (m *Manager) Reload() error {
 	fw, err := m.applier()

@@ -124,6 +124,20 @@ func (s *Store) reserve(name, id string) error {
 	return &NameTaken{Name: name}
 }
 
+// ClaimName makes the name's file of a container that has lost it.
+func (s *Store) ClaimName(id string) error {
+	l, err := s.Lock(id)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	cfg, err := s.Load(id)
+	if err != nil || s.nameOwner(cfg.Name) == id {
+		return err
+	}
+	return s.reserve(cfg.Name, id)
+}
+
 // createLinked makes the file with its content in one step, or fails with
 // os.ErrExist.
 func createLinked(path, content string) error {

@@ -150,7 +150,7 @@ func hostConfig(c Container) *HostConfig {
 		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
 		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: nonNil(cfg.Extra().CgroupConf),
 		AutoRemoveImage: cfg.Extra().RemoveImage,
-		MaskedPaths: cfg.Security.Mask,
+		MaskedPaths:     cfg.Security.Mask,
 	}
 	if cfg.Process.OOMScoreAdj != nil {
 		h.OomScoreAdj = *cfg.Process.OOMScoreAdj

@@ -7,22 +7,25 @@ import (
 	"strings"
 )
 
-func (e *Engine) setters() map[string]setter {
+func (e *Engine) setters(syn Syntax) map[string]setter {
 	return map[string]setter{
-		"cgroup_manager":          text(&e.CgroupManager, "cgroupfs", "systemd"),
-		"detach_keys":             func(v any) error { var s string; err := text(&s)(v); e.DetachKeys = &s; return err },
-		"env":                     list(&e.Env, assignment),
-		"events_logger":           optional(&e.EventsLogger, "file", "journald", "none"),
-		"helper_binaries_dir":     list(&e.HelperBinariesDir, same),
-		"image_default_transport": text(&e.ImageDefaultTransport),
-		"image_volume_mode":       text(&e.ImageVolumeMode, "anonymous", "bind", "tmpfs", "ignore", "nullfs"),
-		"init_path":               text(&e.InitPath),
-		"pull_policy":             text(&e.PullPolicy, "always", "missing", "never", "newer"),
-		"retry":                   whole(&e.Retry),
-		"retry_delay":             seconds(&e.RetryDelay),
-		"runtime":                 text(&e.Runtime),
-		"runtimes":                e.setRuntimes,
-		"stop_timeout":            whole(&e.StopTimeout),
+		"cgroup_manager":                       text(&e.CgroupManager, "cgroupfs", "systemd"),
+		"detach_keys":                          func(v any) error { var s string; err := text(&s)(v); e.DetachKeys = &s; return err },
+		"env":                                  list(&e.Env, assignment),
+		"events_logger":                        optional(&e.EventsLogger, "file", "journald", "none"),
+		"events_logfile_path":                  text(&e.EventsLogFile),
+		"events_logfile_max_size":              limit(&e.EventsLogSize, syn),
+		"events_container_create_inspect_data": truth(&e.EventsInspect),
+		"helper_binaries_dir":                  list(&e.HelperBinariesDir, same),
+		"image_default_transport":              text(&e.ImageDefaultTransport),
+		"image_volume_mode":                    text(&e.ImageVolumeMode, "anonymous", "bind", "tmpfs", "ignore", "nullfs"),
+		"init_path":                            text(&e.InitPath),
+		"pull_policy":                          text(&e.PullPolicy, "always", "missing", "never", "newer"),
+		"retry":                                whole(&e.Retry),
+		"retry_delay":                          seconds(&e.RetryDelay),
+		"runtime":                              text(&e.Runtime),
+		"runtimes":                             e.setRuntimes,
+		"stop_timeout":                         whole(&e.StopTimeout),
 	}
 }
 
@@ -74,7 +77,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"init":                 truth(&c.Init),
 		"ipcns":                optional(&c.IpcNS, "none", "host", "private", "shareable"),
 		"log_driver":           text(&c.LogDriver, "json-file", "k8s-file", "journald", "none", "passthrough"),
-		"log_size_max":         c.setLogSize(syn),
+		"log_size_max":         limit(&c.LogSizeMax, syn),
 		"log_tag":              text(&c.LogTag),
 		"mounts":               list(&c.Mounts, syn.Mount),
 		"netns":                text(&c.NetNS),
@@ -122,14 +125,14 @@ func size(dst *int64, syn Syntax) setter {
 	}
 }
 
-// setLogSize reads log_size_max, a number where negative is no limit.
-func (c *Containers) setLogSize(syn Syntax) setter {
+// limit stores a size, or a number where negative is no limit.
+func limit(dst *int64, syn Syntax) setter {
 	return func(v any) error {
 		var n *int64
 		if err := whole(&n)(v); err != nil {
-			return size(&c.LogSizeMax, syn)(v)
+			return size(dst, syn)(v)
 		}
-		c.LogSizeMax = max(*n, -1)
+		*dst = max(*n, -1)
 		return nil
 	}
 }
@@ -191,7 +194,7 @@ func foreign(table, key string) bool {
 		"engine": `active_service add_compression additional_layer_stores_dir cdi_spec_dirs cgroup_check
 			compat_api_enforce_docker_hub compose_providers compose_warning_logs compression_format compression_level
 			conmon_env_vars conmon_path conmonrs_env_vars conmonrs_path container_exit_policy database_backend
-			enable_port_reservation events_container_create_inspect_data events_logfile_max_size events_logfile_path
+			enable_port_reservation
 			exit_command_delay healthcheck_events hooks_dir host_containers_internal_ip image_build_format image_copy_tmp_dir
 			image_parallel_copies infra_command infra_image infra_runtime kube_generate_type lock_type
 			multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks

@@ -99,7 +99,7 @@ func (s *Settings) merge(doc document, syn Syntax, unknown func(string)) error {
 		var use map[string]setter
 		switch t {
 		case "engine":
-			use = s.Engine.setters()
+			use = s.Engine.setters(syn)
 		case "containers":
 			use = s.Containers.setters(syn)
 		case "network":

@@ -41,6 +41,12 @@ type Engine struct {
 	RetryDelay *time.Duration
 	// EventsLogger is file, journald or none.
 	EventsLogger string
+	// EventsLogFile is the path of the log of file; EventsLogSize is its greatest
+	// size in bytes, -1 is no limit, 0 not set.
+	EventsLogFile string
+	EventsLogSize int64
+	// EventsInspect puts the document of inspect into the event of a creation.
+	EventsInspect bool
 	// StopTimeout is in seconds.
 	StopTimeout *int
 	// InitPath is the program that --init puts in front.

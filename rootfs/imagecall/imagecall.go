@@ -37,7 +37,8 @@ const (
 	OpLogout = "logout"
 	OpSign   = "sign"
 	// OpSync makes the records below images/ agree with the store. Every other
-	// operation does so too when it finds a difference.
+	// operation does so too when it finds a difference. All also removes layers
+	// that no image has.
 	OpSync = "sync"
 	// OpUnpack makes the image embedded in the engine available: Request.Input is
 	// an OCI archive.

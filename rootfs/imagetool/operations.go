@@ -56,6 +56,15 @@ func (w *work) run(ctx context.Context) error {
 	return operation(ctx, w)
 }
 
+// syncStore has little to do: records and store were made to agree when the
+// store was opened.
+func syncStore(_ context.Context, w *work) error {
+	if w.req.All {
+		return w.store.DropOrphans()
+	}
+	return nil
+}
+
 func needsStore(op string) bool {
 	return op != imagecall.OpSearch && op != imagecall.OpLogin && op != imagecall.OpLogout
 }
@@ -76,7 +85,7 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpLogin:  login,
 		imagecall.OpLogout: logout,
 		imagecall.OpSign:   sign,
-		imagecall.OpSync:   func(context.Context, *work) error { return nil }, // done when the store was opened
+		imagecall.OpSync:   syncStore,
 	}
 }
 

@@ -42,6 +42,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	m.main.finish()
 	s.OOMKilled = m.oomKilled(ws.Signaled() && ws.Signal() == unix.SIGKILL)
 	problems = append(problems, m.undo(s.Teardown))
+	m.noteDied()
 	m.closeReserved()
 	if err := errors.Join(problems...); err != nil {
 		s.Error = err.Error()

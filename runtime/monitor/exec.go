@@ -14,7 +14,9 @@ type execution struct {
 	client *conn  // nil for a health check
 	check  *check // nil for an exec
 	status state.Status
-	begun  bool // the stage has ended and the client knows
+	// detached says that nobody waits for it.
+	detached bool
+	begun    bool // the stage has ended and the client knows
 	// early is the end of a program that was reaped before its stage.
 	early *unix.WaitStatus
 }
@@ -42,7 +44,8 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 		s.attachClient(c, *e.Attach)
 	}
 	m.churn += 4 << 10
-	m.execute(st, s, e).client = c
+	x := m.execute(st, s, e)
+	x.client, x.detached = c, e.Detach
 }
 
 // execute has a stage start a program. How that goes on is told to the
@@ -152,5 +155,8 @@ func (x *execution) ended(ws unix.WaitStatus) {
 	}
 	x.status.Phase = state.Exited
 	x.status.ExitCode = exitCode(ws)
+	if x.detached {
+		x.m.noteExecDied(x.status.ExitCode)
+	}
 	x.client.last(wire.KindExited, &x.status)
 }

@@ -79,6 +79,7 @@ func (m *monitor) remove() (finish func()) {
 		m.recordEnd()
 		return l.Release
 	}
+	m.noteRemoved()
 	removeHolding(m.l.NameFile, m.l.ID)
 	removeHolding(m.l.CIDFile, m.l.ID)
 	for _, dir := range m.l.Volumes {

@@ -5,6 +5,7 @@ import (
 
 	"skiff/runtime/wire"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // request carries out what a client asks for.
@@ -73,6 +74,7 @@ func (m *monitor) attach(c *conn, a *wire.Attach) {
 		return
 	}
 	c.role = roleAttached
+	m.note(event.Attach)
 	c.sendJSON(wire.KindReply, wire.Reply{Status: &m.status})
 	m.main.attachClient(c, *a)
 	m.main.throttle()

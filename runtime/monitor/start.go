@@ -110,6 +110,7 @@ func (m *monitor) started() {
 	if m.health != nil {
 		m.health.arm()
 	}
+	m.noteStarted()
 	if m.launcher != nil {
 		m.launcher.sendJSON(wire.KindStarted, wire.Started{Status: m.status, Warnings: m.warnings})
 	}

@@ -19,6 +19,7 @@ import (
 	"io"
 
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // Version is the version of the conversation.
@@ -140,6 +141,10 @@ type Launch struct {
 	ReadySocket string `json:"readySocket,omitempty"`
 	// Health is how to find out whether the container works; nil for no check.
 	Health *Health `json:"health,omitempty"`
+	// Events is where the monitor logs what happens to the container, and
+	// EventLabels what it says of it.
+	Events      event.Log         `json:"events,omitzero"`
+	EventLabels map[string]string `json:"eventLabels,omitempty"`
 }
 
 // Health is a health check as the monitor carries it out.

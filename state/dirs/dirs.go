@@ -114,6 +114,9 @@ func (r Roots) NetworkRecord(name string) string {
 // Network is a network's directory below the run root: leases and lock.
 func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
 
+// Events is the log of what happened, where the user has chosen no other file.
+func (r Roots) Events() string { return filepath.Join(r.Data, "events", "events.log") }
+
 // Storage is containers/storage's own root, StorageRun its run root.
 func (r Roots) Storage() string    { return filepath.Join(r.Data, "storage") }
 func (r Roots) StorageRun() string { return filepath.Join(r.Run, "storage") }
