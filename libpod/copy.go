@@ -16,6 +16,7 @@ import (
 	"skiff/rootfs/safepath"
 	"skiff/rootfs/transfer"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // CopyEnd is where files are copied from or to.
@@ -85,7 +86,7 @@ func (c CopyEnd) at(err error) error {
 }
 
 // Copy copies files between a container and this machine, or between containers.
-func (e *Engine) Copy(ctx context.Context, from, to CopyEnd, opt CopyOptions, s Streams) error {
+func (e *Engine) Copy(ctx context.Context, from, to CopyEnd, opt CopyOptions, s Streams) (err error) {
 	src, err := e.copySide(from, opt)
 	if err != nil {
 		return err
@@ -94,6 +95,14 @@ func (e *Engine) Copy(ctx context.Context, from, to CopyEnd, opt CopyOptions, s 
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil && src.id != "" {
+			e.noteID(src.id, event.Copy, "path", src.inside, "direction", "out")
+		}
+		if err == nil && dst.id != "" {
+			e.noteID(dst.id, event.Copy, "path", dst.inside, "direction", "in")
+		}
+	}()
 	switch {
 	case src.id == "" && dst.id == "":
 		return errors.New("cannot copy: one of the paths must be in a container, as CONTAINER:PATH")

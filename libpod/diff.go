@@ -9,6 +9,7 @@ import (
 
 	"skiff/rootfs/layer"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // Diff lists what a container changed in its image's files.
@@ -84,5 +85,8 @@ func (e *Engine) Export(ctx context.Context, ref string, out *os.File) error {
 		return err
 	}
 	_, err = io.Copy(out, call.read)
-	return call.finished(err)
+	if err = call.finished(err); err == nil {
+		e.noteID(id, event.Export)
+	}
+	return err
 }

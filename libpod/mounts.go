@@ -12,6 +12,7 @@ import (
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/sandbox"
 	"skiff/state"
+	"skiff/state/event"
 )
 
 // Shown is a container or an image whose files are mounted on the host.
@@ -42,6 +43,7 @@ func (e *Engine) Mount(ctx context.Context, ref string) (string, error) {
 	if err := e.show(ctx, id); err != nil {
 		return "", fmt.Errorf("cannot mount container %s: %w", ref, err)
 	}
+	e.noteID(id, event.Mount)
 	return dir, nil
 }
 
@@ -118,7 +120,11 @@ func (e *Engine) Unmount(ref string, force bool) (unmounted bool, err error) {
 	if !layer.Mounted(dir) {
 		return false, nil
 	}
-	return true, layer.Unmount(dir, force)
+	if err := layer.Unmount(dir, force); err != nil {
+		return true, err
+	}
+	e.noteID(id, event.Unmount)
+	return true, nil
 }
 
 // Mounts lists the containers whose files are mounted.

@@ -13,6 +13,7 @@ import (
 	"skiff/runtime/spec"
 	"skiff/state"
 	"skiff/state/cleanup"
+	"skiff/state/event"
 )
 
 // UpdateRequest is what update changes of a container.
@@ -36,6 +37,11 @@ func (e *Engine) Update(ctx context.Context, ref string, req UpdateRequest) (err
 	if _, err := e.status(ctx, id); err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil {
+			e.noteID(id, event.Update)
+		}
+	}()
 	l, err := e.Store.Lock(id)
 	if err != nil {
 		return err

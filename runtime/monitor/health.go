@@ -35,7 +35,7 @@ type health struct {
 	// acting says that something is done about the container: who asked is told
 	// when it has come to an end.
 	acting bool
-	ready         bool // the service manager knows that the container is healthy
+	ready  bool // the service manager knows that the container is healthy
 }
 
 // newHealth goes on with the log of the container's last run, as Docker does.
@@ -136,12 +136,16 @@ func (h *health) finished(r state.HealthResult) {
 	if h.m.exiting() {
 		return // it ended with the container, which says nothing
 	}
+	before := h.rec.Status
 	word, act := h.judge(r)
 	h.rec.Log = append(h.rec.Log, r)
 	if over := len(h.rec.Log) - h.logCount(); over > 0 {
 		h.rec.Log = append(h.rec.Log[:0:0], h.rec.Log[over:]...)
 	}
 	h.write(h.m.c.Health())
+	if h.rec.Status != before {
+		h.m.noteHealth(string(h.rec.Status), r.Output, h.rec.FailingStreak)
+	}
 	h.export()
 	if h.rec.Status == state.HealthHealthy {
 		h.tellReady()
