@@ -99,6 +99,19 @@ func (e *Engine) startRequired(ctx context.Context, ids []string) error {
 // RemoveImage removes the image of a container that is gone, unless others use
 // it. Podman: --rmi. Internal command remove-image.
 func (e *Engine) RemoveImage(ctx context.Context, name string) error {
+	img, _, err := e.Images.Lookup(name)
+	if err != nil {
+		return err
+	}
+	containers, err := e.containers()
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		if c.Config.Image.ID == img.ID {
+			return state.Errorf(state.ErrInUse, "image %s is not removed: it is in use by container %s", name, c.Config.Name)
+		}
+	}
 	res, err := e.ImageRemove(ctx, []string{name}, ImageRemoveOptions{}, Streams{})
 	if err == nil {
 		err = failure(res)
