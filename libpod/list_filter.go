@@ -141,8 +141,8 @@ func (e *Engine) stateFilter(f Filter) (predicate[Container], error) {
 		}
 		return func(c Container) bool { return c.HealthWord() == f.Value }, nil
 	case "restart-policy":
-		if !slices.Contains([]string{state.RestartNo, state.RestartOnFailure, state.RestartAlways, state.RestartUnlessStopped}, f.Value) {
-			return nil, badFilter(f, "want no, on-failure, always or unless-stopped")
+		if !slices.Contains([]string{"none", state.RestartNo, state.RestartOnFailure, state.RestartAlways, state.RestartUnlessStopped}, f.Value) {
+			return nil, state.Errorf(state.ErrInvalid, "%s invalid restart policy", f.Value)
 		}
 		return func(c Container) bool { return restartName(c.Config.Restart) == f.Value }, nil
 	case "should-start-on-boot":

@@ -136,6 +136,9 @@ func (s *Session) begin() error {
 			return fmt.Errorf("cannot switch the terminal to raw mode: %w", err)
 		}
 		s.saved = saved
+		if !s.req.SigProxy {
+			s.restoreWhenKilled()
+		}
 	}
 	if f := s.screen(); f != nil && s.req.TTY {
 		ch := make(chan os.Signal, 1)
@@ -154,6 +157,18 @@ func (s *Session) begin() error {
 		})
 	}
 	return nil
+}
+
+// restoreWhenKilled gives the terminal back before a signal ends this command.
+// Where signals are passed on, none of these does.
+func (s *Session) restoreWhenKilled() {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	go func() {
+		sig := <-ch
+		s.Close() // nobody is left to tell of an error
+		restore(sig.(syscall.Signal))
+	}()
 }
 
 // watch hands what arrives in ch to use until the session ends.

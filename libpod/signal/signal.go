@@ -21,13 +21,14 @@ const (
 // number from 1 to 64. RTMIN+n and RTMAX-n are names too. Docker: --stop-signal,
 // kill --signal.
 func Parse(s string) (syscall.Signal, error) {
-	if n, err := strconv.Atoi(s); err == nil {
+	bare := strings.TrimPrefix(s, "-") // as kill(1) has it: -9, -INT
+	if n, err := strconv.Atoi(bare); err == nil {
 		if n < 1 || n > sigRTMax {
 			return 0, fmt.Errorf("invalid signal: %s", s)
 		}
 		return syscall.Signal(n), nil
 	}
-	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	name := strings.TrimPrefix(strings.ToUpper(bare), "SIG")
 	if name == "RTMIN" || name == "RTMAX" {
 		name += "+0"
 	}
