@@ -45,8 +45,9 @@ func complete(app *App, args []string) error {
 	}
 	done, last := args[:len(args)-1], args[len(args)-1]
 	a := completion(app, done, last)
-	for _, c := range a.list {
-		if !strings.HasPrefix(c.word, last) {
+	for i, c := range a.list {
+		again := slices.ContainsFunc(a.list[:i], func(b candidate) bool { return b.word == c.word })
+		if again || !strings.HasPrefix(c.word, last) {
 			continue
 		}
 		line := oneLine(c.word)

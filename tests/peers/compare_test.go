@@ -85,7 +85,8 @@ func flatten(flat map[string]string, path string, v any) {
 		flat[path] = "null"
 	case float64:
 		flat[path] = "number"
-		if v == float64(int64(v)) && v < 1<<20 { // larger ones measure something
+		// Large ones measure something; processes and subnets are each engine's own.
+		if v == float64(int64(v)) && v < 1<<20 && !strings.HasSuffix(path, ".Pid") && !strings.HasSuffix(path, "IPPrefixLen") {
 			flat[path] = fmt.Sprint(int64(v))
 		}
 	default:
