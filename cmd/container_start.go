@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,7 +30,7 @@ skiff start -ai shell`,
 
 func startContainers(app *App, c *cli.Context) error {
 	if c.Bool("all") && c.NArg() > 0 {
-		return errors.New("either start all containers or the container(s) provided in the arguments")
+		return usagef("either start all containers or the container(s) provided in the arguments")
 	}
 	e, err := app.Engine()
 	if err != nil {

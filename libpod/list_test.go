@@ -42,7 +42,7 @@ func addContainer(t *testing.T, e *Engine, letter string, phase state.Phase, cha
 		t.Fatal(err)
 	}
 	if phase == state.Exited {
-		st := state.Status{Version: 1, BootID: e.Store.BootID, Phase: phase, ExitCode: 3, FinishedAt: epoch}
+		st := state.Status{Version: 1, BootID: e.Store.BootID, Phase: phase, ExitCode: 3, StartedAt: epoch, FinishedAt: epoch}
 		if err := jsonfile.Write(e.Roots.Container(cfg.ID).Exit(), st, jsonfile.Volatile); err != nil {
 			t.Fatal(err)
 		}
