@@ -69,8 +69,16 @@ func listed(full state.Config) *state.Config {
 		Image:   state.ImageRef{ID: full.Image.ID, Name: full.Image.Name},
 		Process: state.Process{Entrypoint: full.Process.Entrypoint, Cmd: full.Process.Cmd},
 		Labels:  full.Labels, Annotations: full.Annotations, Mounts: full.Mounts, Network: full.Network,
-		Restart: full.Restart, AutoRemove: full.AutoRemove, CIDFile: full.CIDFile, Healthcheck: full.Healthcheck,
+		Restart: full.Restart, AutoRemove: full.AutoRemove, CIDFile: full.CIDFile, Healthcheck: checked(full.Healthcheck),
 	}
+}
+
+// checked is what a survey says of a health check: that there is one.
+func checked(h *state.Healthcheck) *state.Healthcheck {
+	if h == nil {
+		return nil
+	}
+	return &state.Healthcheck{}
 }
 
 func TestSurveyGivesWhatListsShow(t *testing.T) {
