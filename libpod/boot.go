@@ -58,7 +58,7 @@ func (e *Engine) Boot(ctx context.Context, told func(name string, err error)) er
 // machine's end cut short goes on, what ended by itself has had its retries.
 func (e *Engine) startsAtBoot(c Container) bool {
 	st, policy := c.Status, c.Config.Restart
-	if st.StartedAt.IsZero() {
+	if st.Phase == state.Created {
 		return false
 	}
 	switch policy.Name {

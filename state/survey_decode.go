@@ -31,6 +31,9 @@ func (r *SurveyReader) decodeListed(data []byte, cfg *Config) bool {
 			return decodeNetwork(value, &cfg.Network)
 		case "restart":
 			return decodeRestart(value, &cfg.Restart)
+		case "healthcheck":
+			cfg.Healthcheck = &Healthcheck{} // lists ask whether there is one
+			return true
 		}
 		if !unlisted(string(name)) {
 			r.keep(name, value)
@@ -46,7 +49,7 @@ func unlisted(name string) bool {
 	switch name {
 	case "createCommand", "hostname", "domainname", "readOnly", "readOnlyTmpfs", "shmSize", "namespaces",
 		"resources", "security", "devices", "ulimits", "sysctls", "log", "notify",
-		"cgroupManager", "cgroupParent", "runtime":
+		"cgroupManager", "cgroupParent", "runtime", "extras":
 		return true
 	}
 	return false

@@ -55,7 +55,7 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(-7)
-	case reflect.Uint8, reflect.Uint16, reflect.Uint64:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(7)
 	default:
 		panic("a kind of field that no record had: " + v.Kind().String())
@@ -69,8 +69,16 @@ func listed(full state.Config) *state.Config {
 		Image:   state.ImageRef{ID: full.Image.ID, Name: full.Image.Name},
 		Process: state.Process{Entrypoint: full.Process.Entrypoint, Cmd: full.Process.Cmd},
 		Labels:  full.Labels, Annotations: full.Annotations, Mounts: full.Mounts, Network: full.Network,
-		Restart: full.Restart, AutoRemove: full.AutoRemove, CIDFile: full.CIDFile,
+		Restart: full.Restart, AutoRemove: full.AutoRemove, CIDFile: full.CIDFile, Healthcheck: checked(full.Healthcheck),
 	}
+}
+
+// checked is what a survey says of a health check: that there is one.
+func checked(h *state.Healthcheck) *state.Healthcheck {
+	if h == nil {
+		return nil
+	}
+	return &state.Healthcheck{}
 }
 
 func TestSurveyGivesWhatListsShow(t *testing.T) {

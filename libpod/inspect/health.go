@@ -27,7 +27,7 @@ func (s *ContainerState) Healthcheck() *Health { return s.Health }
 // HealthWord is a container's health as filters name it: none without check.
 func (c Container) HealthWord() string {
 	switch {
-	case c.Config.Healthcheck == nil || c.Health == nil:
+	case c.Health == nil || c.Config.Healthcheck == nil:
 		return "none"
 	case c.Health.Status == state.HealthStopped:
 		return state.HealthUnhealthy // so has Docker those that have ended
