@@ -88,7 +88,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"shm_size":             size(&c.ShmSize, syn),
 		"tz":                   text(&c.TZ),
 		"umask":                c.setUmask,
-		"userns":               optional(&c.UserNS, "private", "host"),
+		"userns":               text(&c.UserNS),
 		"utsns":                optional(&c.UtsNS, "private", "host"),
 		"volumes":              list(&c.Volumes, syn.Volume),
 	}
