@@ -84,6 +84,9 @@ func Make(mode string, req Request, h Host) (*Plan, error) {
 	case "keep-id":
 		return finish("the user's own id", func() (*Plan, error) { return keepID(opts, h) }, h)
 	case "nomap":
+		if h.Root {
+			return nil, errors.New("nomap is only supported in rootless mode")
+		}
 		return finish("the user's subordinate ids", func() (*Plan, error) { return noMap(opts, h) }, h)
 	}
 	return nil, fmt.Errorf("unknown user namespace %q: want auto, container:NAME, host, keep-id, nomap, ns:PATH or private", mode)
@@ -264,8 +267,6 @@ func noMap(text string, h Host) (*Plan, error) {
 	switch {
 	case text != "":
 		return nil, errors.New("nomap takes no options")
-	case h.Root:
-		return nil, errors.New("nomap is for ordinary users")
 	case total(h.UIDs) < 2 || total(h.GIDs) < 2:
 		return nil, errors.New("the user has none (usermod --add-subuids, --add-subgids)")
 	}

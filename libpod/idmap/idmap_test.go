@@ -102,7 +102,7 @@ func TestMakeRefuses(t *testing.T) {
 		{"keep-id:foo=1", Request{}, user(), "invalid option"},
 		{"keep-id:uid=x", Request{}, user(), "not a number"},
 		{"keep-id:uid=1", Request{}, root(), "ordinary users"},
-		{"nomap", Request{}, root(), "ordinary users"},
+		{"nomap", Request{}, root(), "only supported in rootless mode"},
 		{"nomap", Request{}, single, "has none"},
 		{"nomap:x=1", Request{}, user(), "no options"},
 		{"auto:size=5000", Request{}, root(), "not enough unused user ids"},
