@@ -23,7 +23,7 @@ func createFlags(app *App) []cli.Flag {
 	var flags []cli.Flag
 	for _, group := range [][]cli.Flag{
 		identityFlags(), processFlags(), envFlags(), imageFlags(), networkFlags(),
-		resourceFlags(), mountFlags(), securityFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"), extraFlags(),
+		resourceFlags(), mountFlags(), securityFlags(), userNamespaceFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"), extraFlags(),
 	} {
 		flags = append(flags, group...)
 	}
@@ -149,7 +149,6 @@ func securityFlags() []cli.Flag {
 		text("PID namespace: private, host, container:NAME", "pid"),
 		text("IPC namespace: private, shareable, none, host, container:NAME", "ipc"),
 		text("UTS namespace: private, host, container:NAME", "uts"),
-		text("User namespace: private, host", "userns"),
 		text("Cgroup namespace: private, host", "cgroupns"),
 	}
 }

@@ -171,13 +171,20 @@ func readProfile(path string) (string, error) {
 }
 
 func (f *form) namespaces() {
-	ns := &f.cfg.Namespaces
-	for _, n := range []struct {
-		flag string
-		dst  *string
-	}{{"pid", &ns.Pid}, {"ipc", &ns.Ipc}, {"uts", &ns.Uts}, {"userns", &ns.User}, {"cgroupns", &ns.Cgroup}} {
-		word(f, n.flag, func(s string) (string, error) { return parse.Namespace(n.flag, s) }, func(s string) { *n.dst = s })
+	for _, flag := range []string{"pid", "ipc", "uts", "userns", "cgroupns"} {
+		f.namespace(flag, f.c.String(flag))
 	}
+	f.userNamespace()
+}
+
+// namespace sets where a namespace comes from.
+func (f *form) namespace(kind, value string) {
+	if f.err != nil {
+		return
+	}
+	ns := &f.cfg.Namespaces
+	dst := map[string]*string{"pid": &ns.Pid, "ipc": &ns.Ipc, "uts": &ns.Uts, "userns": &ns.User, "cgroupns": &ns.Cgroup}[kind]
+	*dst, f.err = parse.Namespace(kind, value)
 }
 
 // reserveCIDFile refuses a file that is there: it would hide which container

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"skiff/libpod/idmap"
 	"skiff/libpod/resolve"
 	"skiff/rootfs/volume"
 	"skiff/runtime/hostfacts"
@@ -22,6 +23,8 @@ type CreateRequest struct {
 	Config *state.Config
 	// Explicit says which flags were set where their zero value means something.
 	Explicit resolve.Given
+	// IDMap is what is asked for beside --userns.
+	IDMap idmap.Request
 	// Image is the image as the user typed it.
 	Image string
 	// Pull is always, missing, never or newer; Platform os/arch[/variant].
@@ -101,7 +104,13 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 	if err := e.sources(cfg, &undo); err != nil {
 		return nil, err
 	}
-	if err := e.store(cfg, img, generated); err != nil {
+	taken, err := e.mapIDs(cfg, req, img)
+	if err != nil {
+		return nil, err
+	}
+	err = e.store(cfg, img, generated)
+	taken.Release()
+	if err != nil {
 		return nil, err
 	}
 	if err := e.keepSecrets(cfg, secrets); err != nil {

@@ -41,7 +41,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 	h := &inspect.HostInfo{
 		Arch: runtime.GOARCH, BuildahVersion: "", CPUs: runtime.NumCPU(), CPUUtilization: cpuUsage(),
 		DatabaseBackend: "files", Distribution: distribution(), EventLogger: e.eventLogger(), Hostname: host,
-		IDMappings: idMappings(), Kernel: unix.ByteSliceToString(uts.Release[:]),
+		IDMappings: e.idMappings(), Kernel: unix.ByteSliceToString(uts.Release[:]),
 		LogDriver: e.defaultLogDriver(), MemFree: mem["MemFree"], MemTotal: mem["MemTotal"],
 		SwapFree: mem["SwapFree"], SwapTotal: mem["SwapTotal"], OS: runtime.GOOS, Uptime: uptime(),
 		NetworkBackend: "skiff", RootlessNetworkCmd: "pasta", Pasta: tool("pasta"), Linkmode: "static",

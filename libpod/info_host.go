@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"bufio"
 	"fmt"
 	"math"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/libpod/inspect"
+	"skiff/runtime/rootless"
+	"skiff/state"
 )
 
 // meminfo are the values of /proc/meminfo in bytes.
@@ -85,28 +86,27 @@ func distribution() inspect.Distribution {
 	return d
 }
 
-// idMappings are those of the user namespace that skiff is in; none in the
+// idMappings are those of the user namespace that containers are in; none in the
 // machine's own.
-func idMappings() inspect.IDMappings {
-	read := func(path string) []inspect.IDMap {
-		f, err := os.Open(path)
+func (e *Engine) idMappings() inspect.IDMappings {
+	uids, gids := readIDMap("/proc/self/uid_map"), readIDMap("/proc/self/gid_map")
+	if e.Rootless() {
+		m, err := rootless.MappingOf(os.Getuid(), os.Getgid())
 		if err != nil {
-			return nil
+			return inspect.IDMappings{}
 		}
-		defer f.Close()
-		var maps []inspect.IDMap
-		for s := bufio.NewScanner(f); s.Scan(); {
-			var m inspect.IDMap
-			if n, _ := fmt.Sscan(s.Text(), &m.ContainerID, &m.HostID, &m.Size); n == 3 {
-				maps = append(maps, m)
-			}
-		}
-		if len(maps) == 1 && maps[0].Size == math.MaxUint32 {
-			return nil
-		}
-		return maps
+		uids, gids = stateRanges(m.UIDs), stateRanges(m.GIDs)
 	}
-	return inspect.IDMappings{GIDMap: read("/proc/self/gid_map"), UIDMap: read("/proc/self/uid_map")}
+	list := func(in []state.IDRange) (out []inspect.IDMap) {
+		if len(in) == 1 && in[0].Size == math.MaxUint32 {
+			return nil
+		}
+		for _, r := range in {
+			out = append(out, inspect.IDMap{ContainerID: int64(r.Inside), HostID: int64(r.Outside), Size: int64(r.Size)})
+		}
+		return out
+	}
+	return inspect.IDMappings{GIDMap: list(gids), UIDMap: list(uids)}
 }
 
 func uptime() string {

@@ -97,6 +97,9 @@ func (r *Result) Close() {
 // NewNamespace makes a network namespace with its loopback device up.
 func (m *Manager) NewNamespace() (*link.Namespace, error) { return link.NewNamespace() }
 
+// AdoptNamespace is NewNamespace for one that is there; the file is its.
+func (m *Manager) AdoptNamespace(f *os.File) (*link.Namespace, error) { return link.AdoptNamespace(f) }
+
 // Setup makes the container's network.
 //
 // Preconditions:

@@ -40,10 +40,13 @@ type Config struct {
 
 	Network    Network    `json:"network"`
 	Namespaces Namespaces `json:"namespaces"`
-	Resources  Resources  `json:"resources"`
-	Security   Security   `json:"security"`
-	Devices    []Device   `json:"devices,omitempty"`
-	Ulimits    []Ulimit   `json:"ulimits,omitempty"`
+	// IDMaps are those of a user namespace of the container's own, nil without
+	// one, and with one that is given by its path.
+	IDMaps    *IDMaps   `json:"idMaps,omitempty"`
+	Resources Resources `json:"resources"`
+	Security  Security  `json:"security"`
+	Devices   []Device  `json:"devices,omitempty"`
+	Ulimits   []Ulimit  `json:"ulimits,omitempty"`
 	// Sysctls are kernel parameters of the container's namespaces.
 	// OCI: linux.sysctl. Docker: --sysctl.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
@@ -176,7 +179,9 @@ type Mount struct {
 }
 
 // Namespaces says where each namespace comes from: "" or "private" for a new
-// one, "host", or "container:<id>". For Ipc also "none" and "shareable".
+// one, "host", or "container:<id>". For Ipc also "none" and "shareable". For User
+// also "auto", "keep-id" and "nomap" with their options and "ns:PATH"; what they
+// came to is in Config.IDMaps.
 type Namespaces struct {
 	Pid    string `json:"pid,omitempty"`
 	Ipc    string `json:"ipc,omitempty"`

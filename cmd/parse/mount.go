@@ -117,7 +117,7 @@ func volumeOption(m *state.Mount, o string) error {
 		m.NoCopy = true
 	case "bind":
 		m.NonRecursive = true
-	case "exec", "noexec", "dev", "nodev", "suid", "nosuid":
+	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "U", "idmap":
 		m.Options = append(m.Options, o)
 	case "nocreate":
 		m.MakeSource = false
@@ -195,6 +195,16 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 		return flag(&m.NonRecursive)
 	case "volume-nocopy":
 		return flag(&m.NoCopy)
+	case "U", "chown", "idmap":
+		var on bool
+		err := flag(&on)
+		if k == "chown" {
+			k = "U"
+		}
+		if on {
+			m.Options = append(m.Options, k)
+		}
+		return err
 	case "bind-propagation":
 		if !isPropagation(v) {
 			return fmt.Errorf("unknown propagation %q", v)
@@ -228,7 +238,7 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 
 func isFlagKey(k string) bool {
 	switch k {
-	case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy":
+	case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "U", "chown", "idmap":
 		return true
 	}
 	return false

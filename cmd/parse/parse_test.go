@@ -140,7 +140,7 @@ func TestLimits(t *testing.T) {
 	check(t, "weight", WeightDevice, []test{{"/dev/sda:10", `{"path":"/dev/sda","weight":10}`}, {"/dev/sda:9", "!10 to 1000"}})
 	check(t, "capability", Capability, []test{{"net_admin", `["CAP_NET_ADMIN"]`}, {"CAP_CHOWN,all", `["CAP_CHOWN","ALL"]`}, {"foo", "!unknown"}})
 	ns := func(s string) (string, error) { k, v, _ := strings.Cut(s, "="); return Namespace(k, v) }
-	check(t, "namespace", ns, []test{{"pid=host", `"host"`}, {"ipc=shareable", `"shareable"`}, {"uts=container:x", `"container:x"`}, {"pid=shareable", "!want private"}, {"userns=container:x", "!private or host"}, {"pid=container:", "!want"}})
+	check(t, "namespace", ns, []test{{"pid=host", `"host"`}, {"ipc=shareable", `"shareable"`}, {"uts=container:x", `"container:x"`}, {"pid=shareable", "!want private"}, {"userns=container:x", `"container:x"`}, {"userns=keep-id:uid=1", `"keep-id:uid=1"`}, {"userns=ns:/a", `"ns:/a"`}, {"userns=ns:a", "!want auto"}, {"userns=nonsense", "!want auto"}, {"pid=container:", "!want"}})
 	check(t, "log", func(s string) (state.LogConfig, error) { w := strings.Fields(s); return LogDriver(w[0], w[1:]) }, []test{
 		{"json-file max-size=1m max-file=2", `{"driver":"json-file","maxSize":1048576,"maxFiles":2,"options":{"max-file":"2","max-size":"1m"}}`},
 		{"local", `{"driver":"json-file"}`}, {"foo", "!invalid log driver"}, {"none max-size=0", "!must not be 0"}, {"none foo=1", "!unknown option"}, {"none path=x", "!absolute"}})

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,16 +134,26 @@ func Namespace(kind, s string) (string, error) {
 	case strings.HasPrefix(s, "ns:/") && kind != "userns":
 		return s, nil
 	case strings.HasPrefix(s, "container:") && len(s) > len("container:"):
-		if kind != "userns" {
-			return s, nil
-		}
+		return s, nil
+	case kind == "userns" && userNamespace(s):
+		return s, nil
 	case kind == "ipc" && (s == "none" || s == "shareable"):
 		return s, nil
 	}
 	if kind == "ipc" {
 		allowed = "none, private, shareable, host or container:NAME"
 	} else if kind == "userns" {
-		allowed = "private or host"
+		allowed = "auto, container:NAME, host, keep-id, nomap, ns:PATH or private"
 	}
 	return "", fmt.Errorf("invalid value %q for --%s: want %s", s, kind, allowed)
+}
+
+// userNamespace says whether s is one of the modes that only user namespaces
+// have; their options are read when the namespace is planned (libpod/idmap).
+func userNamespace(s string) bool {
+	if state.IsNamespacePath(s) {
+		return filepath.IsAbs(s[len(state.ModeNamespacePath):])
+	}
+	name, _, _ := strings.Cut(s, ":")
+	return name == "auto" || name == "keep-id" || name == "nomap"
 }

@@ -34,7 +34,8 @@ func (h *HostConfig) docker() *DockerHostConfig {
 		*l = unlessEmpty(*l)
 	}
 	h.Ulimits = unlessEmpty(h.Ulimits)
-	for _, mode := range []*string{&h.PidMode, &h.UTSMode} {
+	h.IDMappings = nil
+	for _, mode := range []*string{&h.PidMode, &h.UTSMode, &h.UsernsMode} {
 		if *mode == "private" {
 			*mode = "" // docker has no word for it
 		}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ type HostConfig struct {
 	Tmpfs                map[string]string
 	UTSMode              string
 	UsernsMode           string
+	IDMappings           *IDMapTexts `json:",omitempty"`
 	ShmSize              int64
 	Runtime              string
 	ConsoleSize          []uint
@@ -144,7 +146,7 @@ func hostConfig(c Container) *HostConfig {
 		Dns: list(cfg.Network.DNS), DnsOptions: list(cfg.Network.DNSOptions), DnsSearch: list(cfg.Network.DNSSearch),
 		ExtraHosts: list(cfg.Network.ExtraHosts), GroupAdd: list(cfg.Process.Groups),
 		IpcMode: ipcMode(cfg.Namespaces.Ipc), PidMode: namespaceMode(cfg.Namespaces.Pid),
-		UTSMode: namespaceMode(cfg.Namespaces.Uts), UsernsMode: usernsMode(cfg.Namespaces.User),
+		UTSMode: namespaceMode(cfg.Namespaces.Uts), UsernsMode: usernsMode(cfg), IDMappings: idMapTexts(cfg.IDMaps),
 		Links: []string{}, Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
 		ReadonlyRootfs: cfg.ReadOnly, SecurityOpt: list(cfg.Security.Options),
 		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
@@ -234,11 +236,35 @@ func ipcMode(s string) string {
 	return s
 }
 
-func usernsMode(s string) string {
-	if s == "private" {
+// usernsMode is, as in Podman, private for a namespace of the container's own
+// however it was asked for.
+func usernsMode(cfg *state.Config) string {
+	switch mode := cfg.Namespaces.User; {
+	case strings.HasPrefix(mode, state.ModeContainer), state.IsNamespacePath(mode):
+		return mode
+	case cfg.OwnUserNS():
+		return "private"
+	case mode == "private":
 		return ""
+	default:
+		return mode
 	}
-	return s
+}
+
+// IDMapTexts are the maps of a user namespace, each range as inside:outside:size.
+type IDMapTexts struct{ UidMap, GidMap []string }
+
+func idMapTexts(m *state.IDMaps) *IDMapTexts {
+	if m == nil {
+		return nil
+	}
+	texts := func(in []state.IDRange) (out []string) {
+		for _, r := range in {
+			out = append(out, fmt.Sprintf("%d:%d:%d", r.Inside, r.Outside, r.Size))
+		}
+		return out
+	}
+	return &IDMapTexts{UidMap: texts(m.UIDs), GidMap: texts(m.GIDs)}
 }
 
 func runtimeName(cfg *state.Config) string {

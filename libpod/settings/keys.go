@@ -91,7 +91,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"shm_size":             size(&c.ShmSize, syn),
 		"tz":                   text(&c.TZ),
 		"umask":                c.setUmask,
-		"userns":               optional(&c.UserNS, "private", "host"),
+		"userns":               c.setUserNS,
 		"utsns":                optional(&c.UtsNS, "private", "host"),
 		"volumes":              list(&c.Volumes, syn.Volume),
 	}
@@ -123,6 +123,20 @@ func size(dst *int64, syn Syntax) setter {
 		*dst = n
 		return err
 	}
+}
+
+// setUserNS reads a mode of --userns; its options are looked at when it is used.
+func (c *Containers) setUserNS(v any) error {
+	var s string
+	if err := text(&s)(v); err != nil {
+		return err
+	}
+	switch name, _, _ := strings.Cut(s, ":"); name {
+	case "", "private", "host", "auto", "keep-id", "nomap", "ns", "container":
+		c.UserNS = s
+		return nil
+	}
+	return &ignored{fmt.Sprintf("the value %q", s)}
 }
 
 // limit stores a size, or a number where negative is no limit.

@@ -127,7 +127,7 @@ log_size_max = -1
 pids_limit = 0
 default_capabilities = []
 default_sysctls = ["net.x=1"]
-userns = "keep-id"
+userns = "madeup"
 volumes = ["/a:/b"]
 madeup = 1
 [network]
@@ -153,7 +153,7 @@ x = 1
 		Files:   []string{r.env["CONTAINERS_CONF"]},
 	}
 	warned := strings.Join(got.Warnings, "\n")
-	for _, w := range []string{"containers.madeup", "containers.userns with the value \"keep-id\"", "nonsense.x"} {
+	for _, w := range []string{"containers.madeup", "containers.userns with the value \"madeup\"", "nonsense.x"} {
 		if !strings.Contains(warned, w) {
 			t.Errorf("no warning about %s in %q", w, warned)
 		}

@@ -11,6 +11,7 @@ import (
 	"skiff/libpod"
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/sandbox"
+	"skiff/runtime/spec"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -44,8 +45,7 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 	if err != nil {
 		return err
 	}
-	host := hostfacts.New()
-	if o.User, err = o.User.Mapped(host.MappedUIDs(), host.MappedGIDs()); err != nil {
+	if o.User, err = execUser(e, id, o.User); err != nil {
 		return err
 	}
 	o.Stdin, o.Stdout, o.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -64,4 +64,20 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 		PidStart: p.PidStart(),
 		Teardown: state.Teardown{},
 	}, nil)
+}
+
+// execUser checks that the user is one of the container's user namespace.
+func execUser(e *libpod.Engine, id string, u spec.User) (spec.User, error) {
+	cfg, err := e.Store.Load(id)
+	if err != nil {
+		return u, err
+	}
+	if cfg.IDMaps != nil {
+		return u.In(*cfg.IDMaps)
+	}
+	if cfg.OwnUserNS() {
+		return u, nil // the kernel knows
+	}
+	host := hostfacts.New()
+	return u.Mapped(host.MappedUIDs(), host.MappedGIDs())
 }

@@ -54,7 +54,11 @@ func (s *starter) secrets(in *spec.Inputs, uses []state.SecretUse) error {
 			continue
 		}
 		file := s.dirs.Secret(i)
-		if err := os.Chown(file, use.UID, use.GID); err != nil {
+		uid, gid, err := s.outside(use.UID, use.GID)
+		if err != nil {
+			return fmt.Errorf("cannot give secret %q its owner: %w", use.Name, err)
+		}
+		if err := os.Chown(file, uid, gid); err != nil {
 			return fmt.Errorf("cannot give secret %q its owner: %w", use.Name, errors.Unwrap(err))
 		}
 		if err := unix.Chmod(file, use.Mode); err != nil {
@@ -73,7 +77,10 @@ func (s *starter) mountOver(o layer.Overlay) error {
 			return fmt.Errorf("cannot run from %q: it is not a directory", r.Path)
 		}
 		if r.Overlay {
-			o.Lower = []string{r.Path}
+			var err error
+			if o.Lower, err = s.layers([]string{r.Path}); err != nil {
+				return err
+			}
 		} else {
 			o.Upper = r.Path
 		}
@@ -94,7 +101,8 @@ func (s *starter) timezone(zone string) error {
 	if slices.ContainsFunc(s.cfg.Mounts, func(m state.Mount) bool { return m.Target == hostZone }) {
 		return nil
 	}
-	if err := s.root.MkdirAll("/etc", 0o755, 0, 0); err != nil {
+	uid, gid := s.rootIDs()
+	if err := s.root.MkdirAll("/etc", 0o755, uid, gid); err != nil {
 		return err
 	}
 	etc, err := s.root.Open("/etc", unix.O_PATH|unix.O_DIRECTORY)
@@ -129,7 +137,7 @@ func (s *starter) timezone(zone string) error {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.Chown(uid, gid), f.Close())
 }
 
 // readSmall reads a file of the host's.

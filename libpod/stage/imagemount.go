@@ -28,8 +28,12 @@ func (s *starter) imageMount(m state.Mount) (string, error) {
 	if err := layer.PrivateMountPoint(target); err != nil {
 		return "", err
 	}
+	lower, err := s.layers(img.Layers)
+	if err != nil {
+		return "", err
+	}
 	o := layer.Overlay{
-		Lower:  img.Layers,
+		Lower:  lower,
 		Target: target, ReadOnly: true, UserNS: s.facts.UserNS,
 	}
 	return target, o.Mount()

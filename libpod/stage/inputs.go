@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +33,13 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 	if s.cfg.Hostname == "" {
 		in.Hostname, _ = os.Hostname()
 	}
-	for _, step := range []func(*spec.Inputs) error{s.user, s.initProgram, s.join, s.devices, s.sources, s.extras} {
+	if s.user != nil {
+		in.Join.User = s.user.path()
+		if err := s.ownFiles(); err != nil {
+			return in, err
+		}
+	}
+	for _, step := range []func(*spec.Inputs) error{s.account, s.initProgram, s.join, s.devices, s.sources, s.extras} {
 		if err := step(&in); err != nil {
 			return in, err
 		}
@@ -43,9 +50,9 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 // knownInputs are those that are known from the start.
 func (s *starter) knownInputs() spec.Inputs {
 	return spec.Inputs{
-		Host:         s.facts,
+		Host:         s.seen(),
 		Rootless:     s.facts.UserNS,
-		Rootfs:       s.dirs.Rootfs(),
+		Rootfs:       s.rootfs(),
 		Sources:      map[string]string{},
 		ResolvConf:   s.dirs.ResolvConf(),
 		Hosts:        s.dirs.Hosts(),
@@ -55,7 +62,7 @@ func (s *starter) knownInputs() spec.Inputs {
 	}
 }
 
-func (s *starter) user(in *spec.Inputs) (err error) {
+func (s *starter) account(in *spec.Inputs) (err error) {
 	if err := s.addUsers(); err != nil {
 		return err
 	}
@@ -63,7 +70,7 @@ func (s *starter) user(in *spec.Inputs) (err error) {
 	if err != nil {
 		return err
 	}
-	if in.User, err = in.User.Mapped(s.facts.MappedUIDs, s.facts.MappedGIDs); err == nil && s.cfg.Extra().KeepGroups {
+	if in.User, err = s.exists(in.User); err == nil && s.cfg.Extra().KeepGroups {
 		in.User.Groups, err = callersGroups(in.User.Groups)
 	}
 	return err
@@ -93,7 +100,6 @@ func (s *starter) join(in *spec.Inputs) error {
 		{"pid", ns.Pid, &in.Join.Pid},
 		{"ipc", ns.Ipc, &in.Join.IPC},
 		{"uts", ns.Uts, &in.Join.UTS},
-		{"user", ns.User, &in.Join.User},
 		{"cgroup", ns.Cgroup, &in.Join.Cgroup},
 	} {
 		if file, ok := strings.CutPrefix(n.mode, "ns:"); ok {
@@ -202,10 +208,18 @@ func (s *starter) sources(in *spec.Inputs) error {
 			if err != nil {
 				return err
 			}
+			if err := s.ownMount(m, path, in.User); err != nil {
+				return err
+			}
 			in.Sources[m.Target] = path
 		case state.MountBind:
-			if _, err := os.Stat(m.Source); err != nil {
-				return fmt.Errorf("cannot mount %q on %q: bind source path does not exist: %w", m.Source, m.Target, err)
+			if s.user != nil {
+				in.Sources[m.Target] = s.user.binds[m.Target]
+			} else if _, err := os.Stat(m.Source); err != nil {
+				return noSource(m, err)
+			}
+			if err := s.ownMount(m, cmp.Or(in.Sources[m.Target], m.Source), in.User); err != nil {
+				return err
 			}
 		case state.MountImage:
 			path, err := s.imageMount(m)
@@ -216,6 +230,10 @@ func (s *starter) sources(in *spec.Inputs) error {
 		}
 	}
 	return nil
+}
+
+func noSource(m state.Mount, err error) error {
+	return fmt.Errorf("cannot mount %q on %q: bind source path does not exist: %w", m.Source, m.Target, err)
 }
 
 func (s *starter) volume(m state.Mount) (string, error) {
@@ -231,10 +249,12 @@ func (s *starter) volume(m state.Mount) (string, error) {
 			return "", err
 		}
 	}
-	if m.Subpath == "" {
-		return path, nil
+	if m.Subpath != "" {
+		if path, err = subpath(path, m.Subpath); err != nil {
+			return "", err
+		}
 	}
-	return subpath(path, m.Subpath)
+	return s.stageVolume(m, path)
 }
 
 // subpath finds a directory within a volume, whose content is the containers'

@@ -21,6 +21,9 @@ type networkStep struct {
 	manager *netsetup.Manager
 	request netsetup.Request
 	ns      *link.Namespace
+	// late has libcontainer make the namespace, so that it belongs to the
+	// container's user namespace.
+	late bool
 	// joined is the path of another container's namespace.
 	joined string
 	// shared holds the files of that container that name hosts and servers.
@@ -45,6 +48,10 @@ func (s *starter) newNetwork() (*networkStep, error) {
 		return n, nil
 	case strings.HasPrefix(mode, state.ModeContainer):
 		return n, n.join(strings.TrimPrefix(mode, state.ModeContainer))
+	}
+	if s.user != nil {
+		n.late = true
+		return n, nil
 	}
 	ns, err := n.manager.NewNamespace()
 	if err != nil {
@@ -78,11 +85,31 @@ func (n *networkStep) begin(ctx context.Context) error {
 	if err := n.manager.WriteFiles(n.request, state.NetworkStatus{}); err != nil {
 		return err
 	}
-	if n.ns == nil {
-		return nil
+	if n.ns != nil {
+		n.goSetup(ctx)
 	}
+	return nil
+}
+
+func (n *networkStep) goSetup(ctx context.Context) {
 	n.done = make(chan error, 1)
 	go func() { n.done <- n.setup(ctx) }()
+}
+
+// adopt begins with the network of a container that was made with its namespace.
+func (n *networkStep) adopt(ctx context.Context, pid int) error {
+	if !n.late {
+		return nil
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid)) // our child, not yet waited for
+	if err != nil {
+		return fmt.Errorf("cannot set up the network: %w", err)
+	}
+	if n.ns, err = n.manager.AdoptNamespace(f); err != nil {
+		return err
+	}
+	n.request.NS = n.ns
+	n.goSetup(ctx)
 	return nil
 }
 

@@ -27,6 +27,8 @@ type starter struct {
 	dirs   dirs.Container
 	facts  hostfacts.Facts
 	root   *safepath.Root
+	// user is the container's own user namespace, nil without one.
+	user *userNamespace
 	// console is the socket on which libcontainer sends the terminal, nil without
 	// one. The claim on the container stays open until this process ends.
 	console *os.File
@@ -59,6 +61,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	}
 	defer s.undo.UnlessDone(&err)
 
+	if err := s.openUserNamespace(); err != nil {
+		return err
+	}
 	held, err := s.beginHierarchies(s.knownInputs())
 	if err != nil {
 		return err
@@ -94,6 +99,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 		return err
 	}
 	s.undo.Push(box.Destroy)
+	if err := net.adopt(ctx, box.Pid()); err != nil {
+		return err
+	}
 	if err := net.wait(); err != nil {
 		return err
 	}
@@ -128,11 +136,20 @@ func (s *starter) awaitBegin() error {
 	return nil
 }
 
+// rootTarget is the directory to mount the root file system on.
+func (s *starter) rootTarget() (string, error) {
+	if s.user != nil {
+		return s.user.staging.Root, nil
+	}
+	dir := s.dirs.Rootfs()
+	return dir, layer.PrivateMountPoint(dir)
+}
+
 // mountRoot mounts the container's root file system where only this process
 // and its children see it.
 func (s *starter) mountRoot() error {
-	target := s.dirs.Rootfs()
-	if err := layer.PrivateMountPoint(target); err != nil {
+	target, err := s.rootTarget()
+	if err != nil {
 		return err
 	}
 	o := layer.Overlay{
@@ -147,7 +164,13 @@ func (s *starter) mountRoot() error {
 		if err != nil {
 			return fmt.Errorf("cannot find the container's image: %w", err)
 		}
-		o.Lower = img.Layers
+		if o.Lower, err = s.layers(img.Layers); err != nil {
+			return err
+		}
+	} else if s.user != nil {
+		if err := os.Lchown(o.Upper, int(s.user.uid), int(s.user.gid)); err != nil {
+			return err
+		}
 	}
 	if err := s.mountOver(o); err != nil {
 		return err
@@ -182,6 +205,10 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	if s.cfg.Process.Terminal {
 		o.Stdin, o.Stdout, o.Stderr = nil, nil, nil
 		o.ConsoleSocket = s.console
+	}
+	if s.user != nil && s.cfg.Runtime != "" {
+		// Most want them also for a namespace that is there.
+		sp.Linux.UIDMappings, sp.Linux.GIDMappings = specMap(s.user.maps.UIDs), specMap(s.user.maps.GIDs)
 	}
 	if s.cfg.Runtime == "" {
 		o.DevicesMade = s.premount(sp)

@@ -45,12 +45,12 @@ func (s *starter) addUsers() error {
 			return err
 		}
 		if group != "" && !groups.has(2, group) {
-			if err := appendLines(s.root, "/etc/group", []string{groupLine(x, group)}); err != nil {
+			if err := s.appendLines("/etc/group", []string{groupLine(x, group)}); err != nil {
 				return err
 			}
 		}
 	}
-	return appendLines(s.root, "/etc/passwd", lines)
+	return s.appendLines("/etc/passwd", lines)
 }
 
 // missing is the line for the container's user where passwd has none, and the
@@ -130,20 +130,22 @@ func readAccounts(root *safepath.Root, path string) (out accounts, err error) {
 
 // appendLines adds lines to a file in the container, which is made if it is not
 // there.
-func appendLines(root *safepath.Root, path string, lines []string) error {
+func (s *starter) appendLines(path string, lines []string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := appendTo(root, path, lines); err != nil {
+	if err := s.appendTo(path, lines); err != nil {
 		return fmt.Errorf("cannot add to the container's %s: %w", path, err)
 	}
 	return nil
 }
 
-func appendTo(root *safepath.Root, path string, lines []string) error {
+func (s *starter) appendTo(path string, lines []string) error {
+	root := s.root
 	data, err := root.ReadFile(path, maxAccounts)
 	if errors.Is(err, os.ErrNotExist) {
-		if err := root.MkdirAll("/etc", 0o755, 0, 0); err != nil {
+		uid, gid := s.rootIDs()
+		if err := root.MkdirAll("/etc", 0o755, uid, gid); err != nil {
 			return err
 		}
 		f, err := root.Create(path, unix.O_WRONLY|unix.O_EXCL, 0o644)
@@ -151,7 +153,7 @@ func appendTo(root *safepath.Root, path string, lines []string) error {
 			return err
 		}
 		_, err = f.WriteString(strings.Join(lines, "\n") + "\n")
-		return errors.Join(err, f.Close())
+		return errors.Join(err, f.Chown(uid, gid), f.Close())
 	}
 	if err != nil {
 		return err

@@ -39,6 +39,23 @@ func NewNamespace() (*Namespace, error) {
 	return n, nil
 }
 
+// AdoptNamespace takes over a namespace that another process has made and brings
+// its loopback device up. The file is the namespace's from then on.
+func AdoptNamespace(f *os.File) (*Namespace, error) {
+	n := &Namespace{file: f}
+	err := n.Do(func() (err error) {
+		if n.conn, err = Open(); err != nil {
+			return err
+		}
+		return n.conn.Up(1)
+	})
+	if err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
 // onThread runs fn on a thread whose network namespace it may change. The
 // thread is put back afterwards, or ends where that fails, as it does for all
 // who are not root in the namespace they came from. It is never the process's

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/rootfs/copytree"
 	"skiff/rootfs/safepath"
 	"skiff/state"
 	"skiff/state/lock"
@@ -129,8 +130,7 @@ func (v Volumes) copyBeside(root *safepath.Root, target, name string) (copied bo
 		return false, err
 	}
 	defer to.Close()
-	c := copier{top: int(to.Fd()), links: map[fileID]string{}}
-	if err := c.directory(from, to, ""); err != nil {
+	if err := copytree.Copy(from, to, copytree.Options{}); err != nil {
 		return false, err
 	}
 	return true, os.Rename(tmp, v.Roots.VolumeFill(name))
@@ -169,7 +169,7 @@ func moveIn(from, to string) (empty bool, err error) {
 	}
 	// A directory that somebody gave another owner or mode is theirs.
 	if int(now.Uid) == os.Geteuid() && now.Mode&0o7777 == 0o755 {
-		if err := copyMetadata(int(f.Fd()), int(t.Fd()), &st); err != nil {
+		if err := copytree.Metadata(int(f.Fd()), int(t.Fd()), &st); err != nil {
 			return false, err
 		}
 	}

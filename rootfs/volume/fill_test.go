@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/rootfs/copytree"
 	"skiff/rootfs/safepath"
 )
 
@@ -229,7 +230,7 @@ func TestFillAfterCrash(t *testing.T) {
 func TestFillFailsWhole(t *testing.T) {
 	root, dir := image(t)
 	deep := dir + "/data/sub"
-	for range maxDepth {
+	for range copytree.MaxDepth {
 		deep += "/d"
 		if err := os.Mkdir(deep, 0o755); err != nil {
 			t.Fatal(err)

@@ -56,6 +56,8 @@ func (s *Sandbox) Exec(o ExecOptions) (*Process, error) {
 	if s.foreign != nil {
 		return s.foreign.exec(o)
 	}
+	config := s.container.Config()
+	giveStreams(&config, o.Stdin, o.Stdout, o.Stderr)
 	p := furtherProcess(o)
 	if err := oneProcessor(func() error { return s.container.Start(p) }); err != nil {
 		return nil, explain(err, o.Args[0])

@@ -118,6 +118,7 @@ func Create(o Options) (*Sandbox, error) {
 		config.Devices = nil
 	}
 	group(config.Seccomp)
+	giveStreams(config, o.Stdin, o.Stdout, o.Stderr)
 	c, err := libcontainer.Create(o.StateRoot, o.ID, config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)

@@ -25,6 +25,9 @@ func (b *builder) devices() error {
 			if b.cfg.Extra().Systemd && isConsole(d.Path) {
 				continue // systemd would put a login on each
 			}
+			if b.in.Host.UserNS && slices.Contains(standardNodes(), d.Path) {
+				continue // the runtime mounts these itself, and not twice
+			}
 			b.addNode(d, d.Path)
 		}
 	}
@@ -70,4 +73,12 @@ func (b *builder) addNode(d hostfacts.Device, target string) {
 func isConsole(name string) bool {
 	n, ok := strings.CutPrefix(name, "/dev/tty")
 	return ok && n != "" && strings.Trim(n, "0123456789") == ""
+}
+
+// standardNodes are in every container, OCI runtime specification, config-linux,
+// default devices.
+func standardNodes() []string {
+	return []string{
+		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx",
+	}
 }

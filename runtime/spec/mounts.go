@@ -196,7 +196,7 @@ func bindOptions() []string {
 // kernel: the engine has acted on them, or they are about other systems.
 func ignoredOptions() []string {
 	return []string{
-		"", "defaults", "z", "Z", "U", "O", "copy", "nocopy", "volume-nocopy", "notmpcopyup",
+		"", "defaults", "z", "Z", "U", "O", "idmap", "copy", "nocopy", "volume-nocopy", "notmpcopyup",
 		"consistent", "cached", "delegated",
 	}
 }

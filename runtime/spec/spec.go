@@ -68,7 +68,8 @@ type Inputs struct {
 	Warn func(line string)
 }
 
-// Join are paths of namespaces; an empty one is not joined.
+// Join are paths of namespaces; an empty one is not joined. User is also the path
+// of one that was made for the container. Host then has the facts that hold in it.
 type Join struct{ Net, Pid, IPC, UTS, User, Cgroup string }
 
 // Device is a host's device and what the container may do with it.
@@ -140,12 +141,11 @@ func (b *builder) namespaces() error {
 			add(n.kind, n.path)
 		}
 	}
-	switch user := ns.User; {
-	case user == "" || user == "host":
-	case strings.HasPrefix(user, "container:") && join.User != "":
+	switch {
+	case join.User != "":
 		add(specs.UserNamespace, join.User)
-	default:
-		return fmt.Errorf("cannot use the user namespace %q", user)
+	case b.cfg.OwnUserNS():
+		return fmt.Errorf("cannot use the user namespace %q: it was not made", ns.User)
 	}
 	if b.has(specs.UTSNamespace) && join.UTS == "" {
 		b.out.Hostname, b.out.Domainname = b.hostname(), b.cfg.Domainname

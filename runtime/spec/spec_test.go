@@ -233,7 +233,9 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 		}},
 		{"AppArmor profile without AppArmor", `cannot use the AppArmor profile "p": this machine has no AppArmor`, v2, func(c *state.Config, in *Inputs) { c.Security.AppArmor = "p" }},
 		{"broken seccomp profile", "cannot read the seccomp profile: unexpected end of JSON input", v2, func(c *state.Config, in *Inputs) { c.Security.Seccomp = "{" }},
-		{"user namespace", `cannot use the user namespace "nonsense"`, v2, func(c *state.Config, in *Inputs) { c.Namespaces.User = "nonsense" }},
+		{"user namespace", `cannot use the user namespace "auto": it was not made`, v2, func(c *state.Config, in *Inputs) {
+			c.Namespaces.User, c.IDMaps = "auto", &state.IDMaps{}
+		}},
 		{"device with other permissions", `cannot give device "/dev/null": permissions "x" are not of r, w and m`, v2, func(c *state.Config, in *Inputs) {
 			in.Devices = []Device{{Device: null(), Container: "/dev/null", Permissions: "x"}}
 		}},

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/moby/sys/user"
+
+	"skiff/state"
 )
 
 // User is who a process runs as, in numbers.
@@ -75,6 +77,21 @@ func (u User) Mapped(uids, gids uint32) (User, error) {
 		return u, fmt.Errorf("cannot run as group %d: %w", u.GID, ErrUnmapped)
 	}
 	u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(g uint32) bool { return g >= gids })
+	return u, nil
+}
+
+// In is Mapped for a user namespace with other maps.
+func (u User) In(m state.IDMaps) (User, error) {
+	if _, ok := state.ToOutside(m.UIDs, u.UID); !ok {
+		return u, fmt.Errorf("cannot run as user %d: the container's user namespace has no such user", u.UID)
+	}
+	if _, ok := state.ToOutside(m.GIDs, u.GID); !ok {
+		return u, fmt.Errorf("cannot run as group %d: the container's user namespace has no such group", u.GID)
+	}
+	u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(g uint32) bool {
+		_, ok := state.ToOutside(m.GIDs, g)
+		return !ok
+	})
 	return u, nil
 }
 

@@ -40,6 +40,14 @@ func Default(uid int) Roots {
 // Containers holds one directory per container.
 func (r Roots) Containers() string { return filepath.Join(r.Data, "containers") }
 
+// ShiftedLayers holds copies of layers whose files belong to other ids, for user
+// namespaces where owners cannot be mapped (rootfs/layer, Shifted).
+func (r Roots) ShiftedLayers() string { return filepath.Join(r.Data, "shifted") }
+
+// UserNamespacesLock is held while ids are given to a container that no other
+// has, until its record is there.
+func (r Roots) UserNamespacesLock() string { return filepath.Join(r.Data, "userns.lock") }
+
 // Names holds one file per container name, made O_EXCL, with the id in it.
 func (r Roots) Names() string { return filepath.Join(r.Data, "names") }
 

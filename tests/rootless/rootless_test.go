@@ -47,3 +47,6 @@ func runShell(t *testing.T, name string, options ...string) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestUserNamespaces: containers with a user namespace of their own.
+func TestUserNamespaces(t *testing.T) { runShell(t, "userns.sh") }

@@ -1,4 +1,8 @@
-package volume
+// Package copytree copies directories of hostile images with everything that
+// belongs to files: owners, modes, times, attributes, links, holes.
+//
+// Not here: finding the directory within a root file system (rootfs/safepath).
+package copytree
 
 import (
 	"errors"
@@ -11,15 +15,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxDepth bounds the open directories: an image's tree can be deeper than a
+// MaxDepth bounds the open directories: an image's tree can be deeper than a
 // process has descriptors.
-const maxDepth = 400
+const MaxDepth = 400
 
 type fileID struct{ dev, ino uint64 }
+
+// Options say what is not copied as it is.
+type Options struct {
+	// Owner gives the owner of a copy, nil for the same.
+	Owner func(uid, gid uint32) (uint32, uint32)
+	// Layer keeps the marks of overlay, for a layer that is to be mounted itself.
+	Layer bool
+	// CapabilityRoot is the user in whose namespace file capabilities are to count,
+	// where Owner is set. capabilities(7), namespaced file capabilities.
+	CapabilityRoot uint32
+}
+
+// Copy copies what is in the directory from into to, then its metadata.
+func Copy(from, to *os.File, o Options) error {
+	c := copier{Options: o, top: int(to.Fd()), links: map[fileID]string{}}
+	return c.directory(from, to, "")
+}
+
+// Metadata gives the open file to the owner, attributes, mode and times of from.
+func Metadata(from, to int, st *unix.Stat_t) error {
+	var c copier
+	return c.metadata(from, to, st)
+}
 
 // copier copies one tree of a hostile image: it follows no links, and opens
 // nothing but directories and regular files.
 type copier struct {
+	Options
 	top   int // the tree that is being made
 	links map[fileID]string
 	depth int
@@ -28,8 +56,8 @@ type copier struct {
 // directory copies the entries of from into to, then its metadata. rel is the
 // path of to below the top.
 func (c *copier) directory(from, to *os.File, rel string) error {
-	if c.depth++; c.depth > maxDepth {
-		return fmt.Errorf("directories are nested more than %d deep", maxDepth)
+	if c.depth++; c.depth > MaxDepth {
+		return fmt.Errorf("directories are nested more than %d deep", MaxDepth)
 	}
 	defer func() { c.depth-- }()
 	for {
@@ -50,7 +78,7 @@ func (c *copier) directory(from, to *os.File, rel string) error {
 	if err := unix.Fstat(int(from.Fd()), &st); err != nil {
 		return err
 	}
-	return copyMetadata(int(from.Fd()), int(to.Fd()), &st)
+	return c.metadata(int(from.Fd()), int(to.Fd()), &st)
 }
 
 // named tells once where a failure happened.
@@ -83,9 +111,9 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 	case unix.S_IFDIR:
 		return c.subdirectory(src, dst, name, rel)
 	case unix.S_IFREG:
-		return copyFile(src, dst, name)
+		return c.file(src, dst, name)
 	case unix.S_IFLNK:
-		return copyLink(src, dst, name, &st)
+		return c.link(src, dst, name, &st)
 	}
 	err := unix.Mknodat(dst, name, st.Mode&(unix.S_IFMT|0o7777), int(st.Rdev))
 	if errors.Is(err, unix.EPERM) && (kind == unix.S_IFCHR || kind == unix.S_IFBLK) {
@@ -94,7 +122,7 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 	if err != nil {
 		return err
 	}
-	return nodeMetadata(dst, name, &st)
+	return c.nodeMetadata(dst, name, &st)
 }
 
 func (c *copier) subdirectory(src, dst int, name, rel string) error {
@@ -122,7 +150,7 @@ func openAt(dir int, name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-func copyFile(src, dst int, name string) error {
+func (c *copier) file(src, dst int, name string) error {
 	// Nonblocking, in case that it is no regular file any more.
 	from, err := openAt(src, name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
@@ -142,7 +170,7 @@ func copyFile(src, dst int, name string) error {
 	}
 	err = copyContent(from, to, st.Size)
 	if err == nil {
-		err = copyMetadata(int(from.Fd()), int(to.Fd()), &st)
+		err = c.metadata(int(from.Fd()), int(to.Fd()), &st)
 	}
 	if cerr := to.Close(); err == nil {
 		err = cerr
@@ -183,7 +211,7 @@ func copyContent(from, to *os.File, size int64) error {
 	return to.Truncate(size)
 }
 
-func copyLink(src, dst int, name string, st *unix.Stat_t) error {
+func (c *copier) link(src, dst int, name string, st *unix.Stat_t) error {
 	var buf [4096]byte
 	n, err := unix.Readlinkat(src, name, buf[:])
 	if err != nil {
@@ -192,12 +220,13 @@ func copyLink(src, dst int, name string, st *unix.Stat_t) error {
 	if err := unix.Symlinkat(string(buf[:n]), dst, name); err != nil {
 		return err
 	}
-	return nodeMetadata(dst, name, st)
+	return c.nodeMetadata(dst, name, st)
 }
 
 // nodeMetadata sets owner, mode and times of what is not opened.
-func nodeMetadata(dst int, name string, st *unix.Stat_t) error {
-	err := unix.Fchownat(dst, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+func (c *copier) nodeMetadata(dst int, name string, st *unix.Stat_t) error {
+	uid, gid := c.owner(st)
+	err := unix.Fchownat(dst, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
@@ -209,14 +238,15 @@ func nodeMetadata(dst int, name string, st *unix.Stat_t) error {
 	return unix.UtimesNanoAt(dst, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// copyMetadata gives to the owner, the attributes, the mode and the times of
+// metadata gives to the owner, the attributes, the mode and the times of
 // from, in this order: each of the first two takes some of the later away.
-func copyMetadata(from, to int, st *unix.Stat_t) error {
+func (c *copier) metadata(from, to int, st *unix.Stat_t) error {
 	// EINVAL: an owner that this user namespace has no number for.
-	if err := unix.Fchown(to, int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, unix.EINVAL) {
+	uid, gid := c.owner(st)
+	if err := unix.Fchown(to, uid, gid); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
-	if err := copyAttributes(from, to); err != nil {
+	if err := c.attributes(from, to); err != nil {
 		return err
 	}
 	if err := unix.Fchmod(to, st.Mode&0o7777); err != nil {
@@ -226,14 +256,15 @@ func copyMetadata(from, to int, st *unix.Stat_t) error {
 	return unix.Futimes(to, times)
 }
 
-func copyAttributes(from, to int) error {
-	names, err := attributes(from)
+func (c *copier) attributes(from, to int) error {
+	names, err := attributeNames(from)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		// The label is the mount's business, the others are marks of overlay.
-		if name == "security.selinux" || strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
+		mark := strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
+		if name == "security.selinux" || mark && !c.Layer {
 			continue
 		}
 		size, err := unix.Fgetxattr(from, name, nil)
@@ -244,7 +275,7 @@ func copyAttributes(from, to int) error {
 		if size, err = unix.Fgetxattr(from, name, value); err != nil {
 			continue
 		}
-		err = unix.Fsetxattr(to, name, value[:size], 0)
+		err = unix.Fsetxattr(to, name, c.convert(name, value[:size]), 0)
 		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("attribute %s: %w", name, err)
 		}
@@ -252,7 +283,7 @@ func copyAttributes(from, to int) error {
 	return nil
 }
 
-func attributes(fd int) ([]string, error) {
+func attributeNames(fd int) ([]string, error) {
 	size, err := unix.Flistxattr(fd, nil)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && size == 0 {
 		return nil, nil
