@@ -46,11 +46,42 @@ func (s *Sandbox) Resume() error {
 	return nil
 }
 
-// Pids are all processes in the container's cgroup, in the caller's namespace.
+// Pids are all processes in the container's cgroup, by their numbers in the
+// caller's namespace; without a cgroup of its own, those in its pid namespace.
 func (s *Sandbox) Pids() ([]int, error) {
 	pids, err := s.members()
 	if err != nil {
+		pids, err = s.relatives()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot list the container's processes: %w", err)
+	}
+	return pids, nil
+}
+
+// relatives are the processes in the first one's pid namespace; that one alone
+// where the namespace is the caller's.
+func (s *Sandbox) relatives() ([]int, error) {
+	if err := s.runs(); err != nil {
+		return nil, err
+	}
+	namespace := func(pid string) string {
+		name, _ := os.Readlink("/proc/" + pid + "/ns/pid")
+		return name
+	}
+	own := namespace(strconv.Itoa(s.pid))
+	if own == "" || own == namespace("self") {
+		return []int{s.pid}, nil
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && namespace(e.Name()) == own {
+			pids = append(pids, pid)
+		}
 	}
 	return pids, nil
 }

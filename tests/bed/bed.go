@@ -125,9 +125,22 @@ func Run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// about gives what a skipped script printed.
+// about gives what a skipped script printed: go test says whose output follows
+// and, of tests that ran beside others, repeats none of it at their end.
 func about(out, script string) string {
+	var said []string
+	ours := false
+	for text := range strings.Lines(out) {
+		line := strings.TrimSpace(text)
+		if mark := strings.Fields(line); len(mark) == 3 && mark[0] == "===" {
+			ours = mark[2] == "Test"+script
+			continue
+		}
+		if ours {
+			said = append(said, line)
+		}
+	}
 	_, rest, _ := strings.Cut(out, "--- SKIP: Test"+script)
 	lines := strings.SplitN(rest, "\n", 6)
-	return strings.Join(lines[:len(lines)-1], "\n")
+	return strings.Join(append(said, lines[:len(lines)-1]...), "\n")
 }
