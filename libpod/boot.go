@@ -50,21 +50,19 @@ func (e *Engine) Boot(ctx context.Context, told func(name string, err error)) er
 	return nil
 }
 
-// startsAtBoot reports whether a container is to run after a boot. Docker: what
-// the daemon starts when it starts.
+// startsAtBoot reports whether a container is to run after a boot.
 //
-// One that was never started is not; one that the user stopped only by the
-// policy always. With on-failure it depends on how the last run ended: what the
-// machine's end cut short goes on, what ended by itself has had its retries.
+// One that was never started is not, nor one that the user stopped, whatever its
+// policy: Docker's daemon starts those with always again. With on-failure it
+// depends on how the last run ended: what the machine's end cut short goes on,
+// what ended by itself has had its retries.
 func (e *Engine) startsAtBoot(c Container) bool {
 	st, policy := c.Status, c.Config.Restart
 	if st.Phase == state.Created {
 		return false
 	}
 	switch policy.Name {
-	case state.RestartAlways:
-		return true
-	case state.RestartUnlessStopped:
+	case state.RestartAlways, state.RestartUnlessStopped:
 		return !e.stoppedByUser(c.Config.ID)
 	case state.RestartOnFailure:
 		if e.stoppedByUser(c.Config.ID) {
