@@ -121,7 +121,15 @@ func (s *starter) timezone(zone string) error {
 	}
 	var data []byte
 	if link == "" {
-		if data, err = readSmall(source); err != nil {
+		data, err = readSmall(source)
+		if errors.Is(err, os.ErrNotExist) && zone == libpod.ZoneLocal {
+			// A machine without /etc/localtime has UTC, see localtime(5).
+			if err := unix.Unlinkat(dir, name, 0); !errors.Is(err, unix.ENOENT) {
+				return err
+			}
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
