@@ -191,7 +191,8 @@ func (e *Engine) newMonitor(id, name string, o monitorclient.StartOptions) (*mon
 	if e.Rootless() {
 		o.Spawn = e.spawn
 	}
-	return monitorclient.Prepare(path, name, wire.Prepare{ID: id, Engine: engine}, o)
+	prepare := wire.Prepare{ID: id, Engine: engine, Orphan: os.Getenv("NOTIFY_SOCKET") != ""}
+	return monitorclient.Prepare(path, name, prepare, o)
 }
 
 // prepareMonitor starts the monitor of a container whose record is not made yet,

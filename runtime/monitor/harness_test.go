@@ -30,6 +30,7 @@ type box struct {
 	launch  wire.Launch
 	engine  []string
 	program string
+	orphan  bool
 }
 
 func newBox(t testing.TB, f fake) *box {
@@ -98,7 +99,7 @@ func (b *box) startWith(stdin, stdout, stderr *os.File) (*monitorclient.Session,
 	if os.Geteuid() != 0 {
 		o.Spawn = spawnInUserNamespace
 	}
-	m, err := monitorclient.Prepare(b.program, b.launch.Name, wire.Prepare{ID: b.launch.ID, Engine: b.engine}, o)
+	m, err := monitorclient.Prepare(b.program, b.launch.Name, wire.Prepare{ID: b.launch.ID, Engine: b.engine, Orphan: b.orphan}, o)
 	if err != nil {
 		return nil, err
 	}

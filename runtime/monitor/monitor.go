@@ -103,6 +103,9 @@ func Main() int {
 		m.refuse(err)
 		return 1
 	}
+	if m.p.Orphan {
+		return 0
+	}
 	for m.doing != leaving || len(m.conns) > 0 {
 		if err := m.loop.turn(); err != nil {
 			return 1
@@ -127,6 +130,9 @@ func (m *monitor) prepare() error {
 	closeFrom(launchFD + 1)
 	if err := m.readPrepare(); err != nil {
 		return err
+	}
+	if m.p.Orphan {
+		return orphan()
 	}
 	if err := m.settle(); err != nil {
 		return err

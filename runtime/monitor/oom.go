@@ -93,6 +93,10 @@ func (o *oomWatch) notices() (changed bool) {
 
 // oomKilled reports whether the kernel killed for want of memory since the start,
 // and ends the watch. killed says that the first process ended by SIGKILL.
+//
+// Where every change came too late to be read it was most likely the kill, of a
+// child perhaps. It may have been a limit reached in the last moment, while
+// another container below the same parent was killed at some time since the start.
 func (m *monitor) oomKilled(killed bool) bool {
 	o := m.oom
 	m.oom = nil
@@ -107,7 +111,8 @@ func (m *monitor) oomKilled(killed bool) bool {
 	if o.seen > o.before {
 		return true
 	}
-	if there || !(o.missed && killed) && time.Since(o.changed) > lastGasp {
+	late := o.missed && (killed || o.changed.IsZero())
+	if there || !late && time.Since(o.changed) > lastGasp {
 		return false
 	}
 	now, _ := killsIn(o.parents)

@@ -19,7 +19,7 @@ func TestOOMKillsOfRemovedCgroups(t *testing.T) {
 		"a child was killed":   {[]string{own, look, gone, parent}, false, true},
 		"somebody else's":      {[]string{parent, gone}, true, false},
 		"at its limit":         {[]string{own, gone}, true, false},
-		"ended by itself":      {[]string{parent, own, gone}, false, false},
+		"a child, at once":     {[]string{own, gone, parent}, false, true},
 		"somebody's before it": {[]string{parent, own, look, gone}, true, false},
 		"still there":          {[]string{own, parent}, true, false},
 	} {

@@ -64,12 +64,44 @@ func Prepare(program, name string, p wire.Prepare, o StartOptions) (*Prepared, e
 		o.Spawned(pid)
 	}
 	unix.SetNonblock(pair[0], true)
-	c := newConn(pair[0])
-	if err := c.writeJSON(wire.KindPrepare, p); err != nil && !errors.Is(err, unix.EPIPE) {
-		c.Close()
+	m := &Prepared{conn: newConn(pair[0]), pid: pid}
+	if p.Orphan {
+		err = m.orphan(p)
+		p.Orphan = false
+	}
+	if err == nil {
+		err = m.conn.writeJSON(wire.KindPrepare, p)
+	}
+	if err != nil && !errors.Is(err, unix.EPIPE) {
+		m.conn.Close()
 		return nil, fmt.Errorf("cannot start the monitor: %w", err)
 	}
-	return &Prepared{conn: c, pid: pid}, nil
+	return m, nil
+}
+
+// orphan has the new process start the monitor, see wire.Prepare.Orphan.
+func (p *Prepared) orphan(message wire.Prepare) error {
+	if err := p.conn.writeJSON(wire.KindPrepare, message); err != nil && !errors.Is(err, unix.EPIPE) {
+		return err
+	}
+	k, payload, err := wire.ReadFrame(p.conn.r)
+	if err != nil {
+		return gone(err)
+	}
+	if k == wire.KindFailed {
+		return failure(payload)
+	}
+	var s wire.Spawned
+	if err := json.Unmarshal(payload, &s); err != nil || k != wire.KindSpawned {
+		return fmt.Errorf("a message of kind %q came instead of %q", byte(k), byte(wire.KindSpawned))
+	}
+	for {
+		if _, err = unix.Wait4(p.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	p.pid = s.Pid
+	return err
 }
 
 // Launch waits until the container runs. An error that is a wire.Failure says

@@ -33,7 +33,8 @@ type Kind byte
 
 // Engine to monitor.
 const (
-	// KindPrepare carries a Prepare, once, as the first frame to a new monitor.
+	// KindPrepare carries a Prepare, once, as the first frame to a new monitor; after
+	// one with Orphan a second one without, for the process of the KindSpawned.
 	KindPrepare Kind = 'p'
 	// KindLaunch carries a Launch, once, as the second frame, and descriptors that
 	// the container's first process gets (state.Extras.PreserveFDs). A connection that
@@ -51,6 +52,8 @@ const (
 
 // Monitor to engine.
 const (
+	// KindSpawned carries a Spawned: who the monitor is, after a Prepare with Orphan.
+	KindSpawned Kind = 'O'
 	// KindStarted carries a Started: the container runs.
 	KindStarted Kind = 'S'
 	// KindFailed carries a Failure and ends the conversation.
@@ -87,6 +90,16 @@ type Prepare struct {
 	// Engine is the command that runs skiff with the same roots; the monitor
 	// appends the name of an internal command and the container's id.
 	Engine []string `json:"engine"`
+	// Orphan tells the new process to start the monitor as a child of its own and to
+	// end, so that the monitor's parent is the service manager: systemd neither
+	// waits for the end nor collects the status of a main process that is not its
+	// child, and looks at that only once, when MAINPID arrives (sd_notify(3)).
+	Orphan bool `json:"orphan,omitempty"`
+}
+
+// Spawned tells the engine which process the monitor is.
+type Spawned struct {
+	Pid int `json:"pid"`
 }
 
 // Launch tells a new monitor what it is there for.
