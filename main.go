@@ -3,7 +3,6 @@ package main
 
 import (
 	"os"
-	"slices"
 
 	"skiff/cmd"
 	"skiff/libpod"
@@ -20,15 +19,8 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == libpod.InternalCommand {
 		os.Exit(stage.Main(os.Args[2:]))
 	}
-	if joins(os.Args[1:]) {
-		sandbox.Warm()
+	if sandbox.Warm() {
 		go libpod.WarmCodec()
 	}
 	os.Exit(cmd.Main(os.Args))
-}
-
-// joins guesses, before anything is known, whether the command will put a
-// process into a container's cgroups. A wrong guess costs next to nothing.
-func joins(args []string) bool {
-	return slices.Contains(args, "run") || slices.Contains(args, "start") || slices.Contains(args, "exec")
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"skiff/runtime/monitorclient"
-	"skiff/runtime/sandbox"
 	"skiff/runtime/scope"
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -35,7 +34,6 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 		return StartResult{ExitCode: 125}, err
 	}
 	res := StartResult{ID: id, Attached: opt.Attach != nil}
-	sandbox.Warm()
 	var lo launchOptions
 	if opt.Attach != nil {
 		lo = attached(*opt.Attach)

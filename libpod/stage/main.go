@@ -35,9 +35,7 @@ func Main(args []string) int {
 		fmt.Fprintln(os.Stderr, "Error: skiff's internal commands are not for people")
 		return 125
 	}
-	if args[1] == libpod.InternalStart || args[1] == libpod.InternalExec {
-		sandbox.Warm()
-	}
+	sandbox.Warm()
 	if args[1] == libpod.InternalStart {
 		go warmCodec()
 	}

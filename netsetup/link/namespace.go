@@ -3,9 +3,10 @@ package link
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/state/thread"
 )
 
 // Namespace is a network namespace with its loopback device up.
@@ -58,32 +59,19 @@ func AdoptNamespace(f *os.File) (*Namespace, error) {
 
 // onThread runs fn on a thread whose network namespace it may change. The
 // thread is put back afterwards, or ends where that fails, as it does for all
-// who are not root in the namespace they came from. It is never the process's
-// first thread, which cannot end and whose namespace others take for the
-// process's.
-func onThread(fn func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == os.Getpid() {
-			defer runtime.UnlockOSThread()
-			done <- onThread(fn) // on another one, since this one is taken
-			return
-		}
-		old, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("cannot open the network namespace: %w", err)
-			return
+// who are not root in the namespace they came from.
+func onThread(fn func() error) (err error) {
+	thread.Run(func() (restored bool) {
+		old, oerr := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if oerr != nil {
+			err = fmt.Errorf("cannot open the network namespace: %w", oerr)
+			return true
 		}
 		defer unix.Close(old)
 		err = fn()
-		if unix.Setns(old, unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	return <-done
+		return unix.Setns(old, unix.CLONE_NEWNET) == nil
+	})
+	return err
 }
 
 // Fd is the namespace's descriptor, valid until Close.

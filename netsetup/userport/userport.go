@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/state"
+	"skiff/state/thread"
 )
 
 const (
@@ -190,33 +190,37 @@ func run(ctx context.Context, c Config, args []string) ([]byte, error) {
 		return nil, err
 	}
 	defer messages.Close()
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with its mount namespace.
-		runtime.LockOSThread()
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-				return fmt.Errorf("cannot make a mount namespace: %w", err)
-			}
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-				return fmt.Errorf("cannot make mounts private: %w", err)
-			}
-			ns := "/proc/self/fd/" + strconv.Itoa(c.NS)
-			if err := unix.Mount(ns, c.Marker, "", unix.MS_BIND, ""); err != nil {
-				return fmt.Errorf("cannot mount the network namespace: %w", err)
-			}
-			cmd := exec.CommandContext(ctx, c.Path, args...)
-			cmd.Stdout, cmd.Stderr, cmd.Dir = messages, messages, "/"
-			return cmd.Run()
-		}()
-	}()
-	err = <-done
+	thread.Run(func() (restored bool) {
+		if err = enterMarked(c); err != nil {
+			return false
+		}
+		cmd := exec.CommandContext(ctx, c.Path, args...)
+		cmd.Stdout, cmd.Stderr, cmd.Dir = messages, messages, "/"
+		err = cmd.Run()
+		return false
+	})
 	if ctx.Err() != nil {
 		err = fmt.Errorf("it was not ready after %v", patience)
 	}
 	out := make([]byte, 8<<10)
 	n, _ := messages.ReadAt(out, 0)
 	return out[:n], err
+}
+
+// enterMarked takes the calling thread into a mount namespace where the marker is
+// the network namespace.
+func enterMarked(c Config) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("cannot make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("cannot make mounts private: %w", err)
+	}
+	ns := "/proc/self/fd/" + strconv.Itoa(c.NS)
+	if err := unix.Mount(ns, c.Marker, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("cannot mount the network namespace: %w", err)
+	}
+	return nil
 }
 
 // reason picks what pasta said from its output, which on hosts without syslog

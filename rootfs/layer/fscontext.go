@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/state/thread"
 )
 
 // maxParam is the longest string that fsconfig(2) takes, without its end.
@@ -205,21 +206,20 @@ func (o Overlay) mountOld() error {
 
 // inDir calls f on a thread whose working directory is dir; the others keep
 // theirs.
-func inDir(dir string, f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_FS); err != nil {
-			done <- fmt.Errorf("unshare: %w", err)
-			return
+func inDir(dir string, f func() error) (err error) {
+	thread.Run(func() (restored bool) {
+		if err = unix.Unshare(unix.CLONE_FS); err != nil {
+			err = fmt.Errorf("unshare: %w", err)
+			return true
 		}
-		if err := unix.Chdir(dir); err != nil {
-			done <- &os.PathError{Op: "chdir", Path: dir, Err: err}
-			return
+		if err = unix.Chdir(dir); err != nil {
+			err = &os.PathError{Op: "chdir", Path: dir, Err: err}
+			return false
 		}
-		done <- f()
-	}()
-	return <-done
+		err = f()
+		return false
+	})
+	return err
 }
 
 // PrivateMountPoint makes the one mount that holds dir private, so that nothing

@@ -1,10 +1,11 @@
 package premount
 
 import (
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/state/thread"
 )
 
 // bindAttributes are what a bind mount with any of them set or cleared does not
@@ -91,33 +92,13 @@ func mountInNetwork(ns, kind, source string, o options) (fd int, err error) {
 		return -1, err
 	}
 	defer unix.Close(there)
-	type result struct {
-		fd  int
-		err error
-	}
-	done := make(chan result)
-	lostThread(func() {
-		r := result{fd: -1, err: unix.Setns(there, unix.CLONE_NEWNET)}
-		if r.err == nil {
-			r.fd, r.err = newMount(kind, source, o)
+	fd = -1
+	thread.Run(func() (restored bool) {
+		if err = unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+			return true
 		}
-		done <- r
+		fd, err = newMount(kind, source, o)
+		return false
 	})
-	r := <-done
-	return r.fd, r.err
-}
-
-// lostThread runs f on a thread that ends with it. It is never the process's
-// first one, which cannot end and whose namespaces pass for those of the process.
-func lostThread(f func()) {
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			lostThread(f) // on another one, while this one is taken
-			runtime.Gosched()
-			runtime.UnlockOSThread()
-			return
-		}
-		f()
-	}()
+	return fd, err
 }

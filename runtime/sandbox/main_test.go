@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,12 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/sandbox"
@@ -26,12 +22,6 @@ import (
 func TestMain(m *testing.M) {
 	if sandbox.IsInit() {
 		sandbox.Init()
-	}
-	if len(os.Args) > 1 && os.Args[1] == "run-for-bench" {
-		runForBench()
-	}
-	if len(os.Args) > 1 && os.Args[1] == "exec-for-bench" {
-		execForBench()
 	}
 	os.Exit(m.Run())
 }
@@ -228,66 +218,4 @@ func eventually(t *testing.T, what string, f func() bool) {
 			t.Fatalf("did not happen within 10 s: %s", what)
 		}
 	}
-}
-
-// runForBench is one whole run as a command would do it: run-for-bench ROOTFS
-// STATE ARG…
-func runForBench() {
-	sandbox.Warm()
-	cfg := config(fmt.Sprintf("%064x", time.Now().UnixNano()), os.Args[4:])
-	cfg.CgroupParent = "/skiff-bench"
-	rootless := os.Getenv("BENCH_ROOTLESS") != ""
-	if rootless {
-		cfg.CgroupParent = ""
-	}
-	systemd := os.Getenv("BENCH_SYSTEMD") != ""
-	if systemd {
-		cfg.CgroupManager, cfg.CgroupParent = "systemd", ""
-	}
-	if m, err := strconv.ParseInt(os.Getenv("BENCH_MEMORY"), 10, 64); err == nil {
-		cfg.Resources.Memory = m
-	}
-	s, err := spec.Build(cfg, spec.Inputs{Host: hostfacts.New().Facts(), Rootless: rootless, Rootfs: os.Args[2]})
-	if err == nil && os.Getenv("BENCH_SPEC") != "" {
-		data, _ := json.Marshal(s)
-		os.Stdout.Write(data)
-		os.Exit(0)
-	}
-	var sb *sandbox.Sandbox
-	if err == nil {
-		sb, err = sandbox.Create(sandbox.Options{
-			ID: cfg.ID, StateRoot: os.Args[3], Spec: s, Rootless: rootless, SystemdCgroup: systemd,
-			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		})
-	}
-	if err == nil {
-		err = sb.Start()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(125)
-	}
-	code, _ := sb.Wait()
-	if err := sb.Destroy(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	unix.Exit(code)
-}
-
-// execForBench is one whole exec: exec-for-bench STATE ID ARG…
-func execForBench() {
-	sb, err := sandbox.Load(os.Args[2], os.Args[3])
-	var p *sandbox.Process
-	if err == nil {
-		p, err = sb.Exec(sandbox.ExecOptions{
-			Args: os.Args[4:], Env: spec.Environment(nil, "", "/", false),
-			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(125)
-	}
-	code, _ := p.Wait()
-	unix.Exit(code)
 }

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/state/thread"
 )
 
 // ErrNotShared means that the other container has nothing to share there.
@@ -53,32 +54,12 @@ func (s *Sandbox) clone(f func(pidfd int) (int, error)) (int, error) {
 	if err := s.runs(); err != nil {
 		return -1, err
 	}
-	type result struct {
-		fd  int
-		err error
-	}
-	done := make(chan result)
-	lostThread(func() {
-		fd, err := f(pidfd)
-		done <- result{fd, err}
+	fd := -1
+	thread.Run(func() bool {
+		fd, err = f(pidfd)
+		return false
 	})
-	r := <-done
-	return r.fd, r.err
-}
-
-// lostThread runs f on a thread that ends with it. It is never the process's
-// first one, which cannot end and whose namespaces pass for those of the process.
-func lostThread(f func()) {
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			lostThread(f) // on another one, while this one is taken
-			runtime.Gosched()
-			runtime.UnlockOSThread()
-			return
-		}
-		f()
-	}()
+	return fd, err
 }
 
 // openTreeInside runs on a thread of its own. The path is resolved in the

@@ -1,4 +1,9 @@
-// The part of Warm that is before Go: a program's constructors run two to three
+// The first process to be moved between cgroups makes the kernel wait for all
+// processors to pass a quiet state (cgroup_threadgroup_rwsem, an RCU grace
+// period): about six milliseconds in which nothing is computed. Whoever moves
+// another one shortly afterwards does not wait. So for a command line that will
+// begin a process one of our own is moved to where it is already, while there is
+// other work to do: before Go, because a program's constructors run two to three
 // milliseconds ahead of its main.
 
 #include <fcntl.h>
@@ -22,15 +27,20 @@ static ssize_t slurp(const char *path, char *buf, size_t size)
 	return n;
 }
 
-// joins says whether the command line is one that puts a process into a
-// container's cgroups: with "run", "start" or "exec" among its words.
+// joins guesses whether the command line is one that puts a process into a
+// container's cgroups, by its words: skiff's commands and their internal ones. A
+// wrong guess costs next to nothing.
 static int joins(void)
 {
+	static const char *const commands[] = {
+		"run", "start", "restart", "exec", "start-stage", "exec-stage",
+	};
 	char words[4096];
 	ssize_t n = slurp("/proc/self/cmdline", words, sizeof words);
 	for (char *w = words; n > 0 && w < words + n; w += strlen(w) + 1)
-		if (!strcmp(w, "run") || !strcmp(w, "start") || !strcmp(w, "exec"))
-			return 1;
+		for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+			if (!strcmp(w, commands[i]))
+				return 1;
 	return 0;
 }
 
@@ -63,13 +73,14 @@ static void join_own(void)
 		; // even a refusal comes after the wait
 }
 
-// skiff_warmer is the process that does it, for Warm to reap; 0 without one.
-int skiff_warmer;
+// skiff_joins says that the command line is such a one, skiff_warmer is the
+// process that does it, for Warm to reap; 0 without one.
+int skiff_joins, skiff_warmer;
 
 __attribute__((constructor)) static void warm(void)
 {
-	if (getenv("_LIBCONTAINER_INITPIPE") || geteuid() || !joins())
-		return;
+	if (getenv("_LIBCONTAINER_INITPIPE") || !(skiff_joins = joins()) || geteuid())
+		return; // an ordinary user's process cannot be helped
 	// A process, since nothing here may have threads before Go has. It sends no
 	// signal when it ends.
 	int pid = syscall(SYS_clone, 0, 0, 0, 0, 0);
