@@ -199,6 +199,9 @@ func commandNames(app *App, group string) answer {
 			}
 		}
 		for _, g := range groups() {
+			if strings.Contains(g[0], " ") {
+				continue
+			}
 			a.list = append(a.list, candidate{g[0], g[1]})
 		}
 		a.list = append(a.list, candidate{"help", "Print help"})

@@ -55,26 +55,3 @@ func removeContainers(app *App, c *cli.Context) error {
 	}
 	return removeStatus(err)
 }
-
-// removeStatus is rm's own exit status: 2 if all that went wrong is that
-// containers run, 1 if it is that they do not exist.
-func removeStatus(err error) error {
-	var many interface{ Unwrap() []error }
-	if !errors.As(err, &many) {
-		return err
-	}
-	code := 0
-	for _, e := range many.Unwrap() {
-		var s *status
-		switch {
-		case errors.As(e, &s) && s.code == exitOK:
-		case errors.Is(e, state.ErrInUse):
-			code = max(code, exitRunning)
-		case errors.Is(e, state.ErrNotFound):
-			code = max(code, exitSome)
-		default:
-			code = exitEngine
-		}
-	}
-	return withCode(code, err)
-}

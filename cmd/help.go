@@ -20,7 +20,7 @@ func rootHelp(app *App, w io.Writer) error {
 		}
 	}
 	for _, g := range groups() {
-		if len(verbs(g[0])) > 0 {
+		if len(verbs(g[0])) > 0 && !strings.Contains(g[0], " ") {
 			rows = append(rows, g)
 		}
 	}
@@ -81,7 +81,15 @@ func groupHelp(app *App, group string, rest []string) error {
 func groupRows(app *App, group string) [][2]string {
 	var rows [][2]string
 	for verb, c := range verbs(group) {
+		if strings.Contains(verb, " ") {
+			continue // listed by its own group
+		}
 		rows = append(rows, [2]string{verb, c.new(app).Usage})
+	}
+	for _, g := range groups() {
+		if verb, ok := strings.CutPrefix(g[0], group+" "); ok {
+			rows = append(rows, [2]string{verb, g[1]})
+		}
 	}
 	return rows
 }

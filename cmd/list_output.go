@@ -25,6 +25,8 @@ type listing[T any] struct {
 	fields func(T) []field
 	// noHeading is the option of that name, or its like.
 	noHeading bool
+	// quiet, if set, makes all that is printed of a row without a --format.
+	quiet func(T) string
 }
 
 // field is one field of a row in Docker's style.
@@ -51,6 +53,11 @@ func (app *App) style() format.Style {
 // print prints rows the way that the --format value wants; empty is the table.
 func (l listing[T]) print(app *App, want string, rows []T) error {
 	switch {
+	case want == "" && l.quiet != nil:
+		for _, r := range rows {
+			fmt.Fprintln(app.Out, l.quiet(r))
+		}
+		return nil
 	case want == "" || want == "table":
 		return format.Table(app.Out, app.style(), l.columns, rows, !l.noHeading)
 	case format.IsJSON(want) && !app.Docker:

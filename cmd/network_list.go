@@ -52,16 +52,6 @@ func listNetworks(app *App, c *cli.Context) error {
 	for i, r := range nets {
 		rows[i] = networkRow{r: r, docker: app.Docker, noTrunc: c.Bool("no-trunc")}
 	}
-	if c.Bool("quiet") && c.String("format") == "" {
-		for _, r := range rows {
-			if app.Docker {
-				fmt.Fprintln(app.Out, r.ID())
-			} else {
-				fmt.Fprintln(app.Out, r.Name())
-			}
-		}
-		return unreadable
-	}
 	l := listing[networkRow]{
 		columns: []format.Column[networkRow]{
 			{Head: "NETWORK ID", Cell: networkRow.ID}, {Head: "NAME", Cell: networkRow.Name}, {Head: "DRIVER", Cell: networkRow.Driver},
@@ -72,6 +62,12 @@ func listNetworks(app *App, c *cli.Context) error {
 	}
 	if app.Docker {
 		l.columns = append(l.columns, format.Column[networkRow]{Head: "SCOPE", Cell: networkRow.Scope})
+	}
+	switch {
+	case c.Bool("quiet") && app.Docker:
+		l.quiet = networkRow.ID
+	case c.Bool("quiet"):
+		l.quiet = networkRow.Name
 	}
 	return errors.Join(l.print(app, c.String("format"), rows), unreadable)
 }

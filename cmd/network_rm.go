@@ -1,13 +1,11 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"skiff/libpod"
-	"skiff/state"
 )
 
 func newNetworkRm(app *App) *cli.Command {
@@ -35,18 +33,8 @@ func removeNetworks(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, name := range c.Args().Slice() {
-		err := e.NetworkRemove(name)
-		switch {
-		case err == nil:
-			fmt.Fprintln(app.Out, name)
-		case c.Bool("force") && errors.Is(err, state.ErrNotFound):
-		default:
-			errs = append(errs, err)
-		}
-	}
-	return removeStatus(errors.Join(errs...))
+	remove := func(name string) (string, error) { return name, e.NetworkRemove(name) }
+	return removeEach(app, c.Args().Slice(), c.Bool("force"), remove, nil)
 }
 
 func newNetworkPrune(app *App) *cli.Command {

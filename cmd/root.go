@@ -108,6 +108,7 @@ func commands() []command {
 		{name: "events", aliases: []string{"system events", "container events"}, new: newEvents},
 		{name: "info", aliases: []string{"system info"}, new: newInfo},
 		{name: "system check", new: newSystemCheck},
+		{name: "system connection ls", aliases: []string{"system connection list"}, new: newConnectionList},
 		{name: "system df", new: newSystemDf},
 		{name: "system prune", new: newSystemPrune},
 		{name: "version", new: newVersion},
@@ -124,6 +125,7 @@ func groups() [][2]string {
 		{"pod", "Manage pods (skiff keeps none)"},
 		{"secret", "Manage secrets"},
 		{"system", "Manage skiff"},
+		{"system connection", "See Podman's connections to other machines"},
 		{"volume", "Manage volumes"},
 	}
 }
@@ -198,20 +200,23 @@ func lookup(app *App, words []string) (c *command, path string, rest []string, e
 	if strings.HasPrefix(words[0], "-") {
 		return nil, "", nil, usagef("unknown flag: %s", words[0])
 	}
-	for _, g := range groups() {
-		if g[0] != words[0] {
-			continue
-		}
-		if len(words) == 1 || strings.HasPrefix(words[1], "-") {
-			return nil, words[0], words[1:], nil
-		}
-		path := words[0] + " " + words[1]
-		if c = find(path); c != nil {
-			return c, path, words[2:], nil
-		}
-		return nil, "", nil, unknown(app, words[0], words[1])
+	group := ""
+	for len(words) > 0 && isGroup(joined(group, words[0])) {
+		group, words = joined(group, words[0]), words[1:]
 	}
-	return nil, "", nil, unknown(app, "", words[0])
+	if group != "" && (len(words) == 0 || strings.HasPrefix(words[0], "-")) {
+		return nil, group, words, nil
+	}
+	if c = find(joined(group, words[0])); c != nil {
+		return c, joined(group, words[0]), words[1:], nil
+	}
+	return nil, "", nil, unknown(app, group, words[0])
+}
+
+func joined(group, word string) string { return strings.TrimPrefix(group+" "+word, " ") }
+
+func isGroup(name string) bool {
+	return slices.ContainsFunc(groups(), func(g [2]string) bool { return g[0] == name })
 }
 
 // unknown is the error for a word that is no command, with the nearest one that

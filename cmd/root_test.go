@@ -91,7 +91,7 @@ func TestAnotherMachineIsRefused(t *testing.T) {
 }
 
 func TestHelpIsNoError(t *testing.T) {
-	for _, line := range []string{"", "--help", "help", "help run", "run --help", "container --help", "help container", "container run --help", "help container rm"} {
+	for _, line := range []string{"", "--help", "help", "help run", "run --help", "container --help", "help container", "system connection --help", "help system connection ls", "container run --help", "help container rm"} {
 		code, out, errs := runLine(strings.Fields(line)...)
 		if code != 0 || errs != "" || !strings.Contains(out, "Usage:\n") {
 			t.Errorf("skiff %s: exit %d, stderr %q, stdout %q; want help", line, code, errs, out)

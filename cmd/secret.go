@@ -124,12 +124,6 @@ func listSecrets(app *App, c *cli.Context) error {
 	for i, s := range found {
 		rows[i] = secretRow{s}
 	}
-	if c.Bool("quiet") && c.String("format") == "" {
-		for _, r := range rows {
-			fmt.Fprintln(app.Out, r.ID())
-		}
-		return unreadable
-	}
 	l := listing[secretRow]{
 		columns: []format.Column[secretRow]{
 			{Head: "ID", Cell: secretRow.ID}, {Head: "NAME", Cell: secretRow.Name}, {Head: "DRIVER", Cell: secretRow.Driver},
@@ -144,6 +138,9 @@ func listSecrets(app *App, c *cli.Context) error {
 			return docs
 		},
 		noHeading: c.Bool("noheading"),
+	}
+	if c.Bool("quiet") {
+		l.quiet = secretRow.ID
 	}
 	return errors.Join(l.print(app, c.String("format"), rows), unreadable)
 }
@@ -192,25 +189,15 @@ func removeSecrets(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var unreadable error
 	if c.Bool("all") {
-		all, err := e.SecretList()
-		errs = append(errs, err)
+		var all []state.Secret
+		all, unreadable = e.SecretList()
 		for _, s := range all {
 			refs = append(refs, s.Name)
 		}
 	}
-	for _, ref := range refs {
-		id, err := e.SecretRemove(ref)
-		switch {
-		case err == nil:
-			fmt.Fprintln(app.Out, id)
-		case c.Bool("ignore") && errors.Is(err, state.ErrNotFound):
-		default:
-			errs = append(errs, err)
-		}
-	}
-	return removeStatus(errors.Join(errs...))
+	return removeEach(app, refs, c.Bool("ignore"), e.SecretRemove, unreadable)
 }
 
 func newSecretExists(app *App) *cli.Command {

@@ -3,7 +3,6 @@ package cmd
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -55,12 +54,6 @@ func listVolumes(app *App, c *cli.Context) error {
 	for i, v := range vols {
 		rows[i] = volumeRow{v: v, docker: app.Docker}
 	}
-	if c.Bool("quiet") && c.String("format") == "" {
-		for _, r := range rows {
-			fmt.Fprintln(app.Out, r.Name())
-		}
-		return unreadable
-	}
 	l := listing[volumeRow]{
 		columns: []format.Column[volumeRow]{
 			{Head: "DRIVER", Cell: volumeRow.Driver}, {Head: "VOLUME NAME", Cell: volumeRow.Name},
@@ -68,6 +61,9 @@ func listVolumes(app *App, c *cli.Context) error {
 		heads: map[string]string{"Name": "VOLUME NAME"}, fields: volumeRow.fields,
 		document:  func(rows []volumeRow) any { return append([]volumeRow{}, rows...) },
 		noHeading: c.Bool("noheading") || c.Bool("n"),
+	}
+	if c.Bool("quiet") {
+		l.quiet = volumeRow.Name
 	}
 	return errors.Join(l.print(app, c.String("format"), rows), unreadable)
 }

@@ -1,14 +1,12 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"skiff/cmd/format"
 	"skiff/libpod"
-	"skiff/state"
 )
 
 func newVolumeRm(app *App) *cli.Command {
@@ -43,25 +41,16 @@ func removeVolumes(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var unreadable error
 	if c.Bool("all") {
-		vols, err := e.VolumeList(nil)
-		errs = append(errs, err)
+		var vols []libpod.Volume
+		vols, unreadable = e.VolumeList(nil)
 		for _, v := range vols {
 			names = append(names, v.Name)
 		}
 	}
-	for _, name := range names {
-		err := e.RemoveVolume(c.Context, name)
-		switch {
-		case err == nil:
-			fmt.Fprintln(app.Out, name)
-		case c.Bool("force") && errors.Is(err, state.ErrNotFound):
-		default:
-			errs = append(errs, err)
-		}
-	}
-	return removeStatus(errors.Join(errs...))
+	remove := func(name string) (string, error) { return name, e.RemoveVolume(c.Context, name) }
+	return removeEach(app, names, c.Bool("force"), remove, unreadable)
 }
 
 func newVolumePrune(app *App) *cli.Command {

@@ -9,6 +9,8 @@ import (
 
 func (e *Engine) setters(syn Syntax) map[string]setter {
 	return map[string]setter{
+		"active_service":                       text(&e.ActiveService),
+		"service_destinations":                 e.setDestinations,
 		"cgroup_manager":                       text(&e.CgroupManager, "cgroupfs", "systemd"),
 		"detach_keys":                          func(v any) error { var s string; err := text(&s)(v); e.DetachKeys = &s; return err },
 		"env":                                  list(&e.Env, assignment),
@@ -205,7 +207,7 @@ func (n *Network) setPools(v any) error {
 // has no part in, or has no need of.
 func foreign(table, key string) bool {
 	known := map[string]string{
-		"engine": `active_service add_compression additional_layer_stores_dir cdi_spec_dirs cgroup_check
+		"engine": `add_compression additional_layer_stores_dir cdi_spec_dirs cgroup_check
 			compat_api_enforce_docker_hub compose_providers compose_warning_logs compression_format compression_level
 			conmon_env_vars conmon_path conmonrs_env_vars conmonrs_path container_exit_policy database_backend
 			enable_port_reservation
@@ -213,7 +215,7 @@ func foreign(table, key string) bool {
 			image_parallel_copies infra_command infra_image infra_runtime kube_generate_type lock_type
 			multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks
 			platform_to_oci_runtime pod_exit_policy remote remote_identity remote_uri runtime_supports_json
-			runtime_supports_kvm runtime_supports_nocgroups runtimes_flags service_destinations service_timeout
+			runtime_supports_kvm runtime_supports_nocgroups runtimes_flags service_timeout
 			shutdown_timeout ssh_config static_dir tmp_dir volume_path volume_plugin_timeout volume_plugins
 			default_ssh_config default_image_store helper_binaries_dir`,
 		"containers": `cgroups container_name_as_hostname default_capabilities disable_hosts enable_keyring

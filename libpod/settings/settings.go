@@ -59,6 +59,10 @@ type Engine struct {
 	HelperBinariesDir []string
 	// ImageDefaultTransport is what stands before a name without a transport.
 	ImageDefaultTransport string
+	// Connections are those of containers.conf, ActiveService the name of the one
+	// to use; see Source.AllConnections.
+	Connections   []Connection
+	ActiveService string
 }
 
 // Containers is the table [containers].

@@ -57,11 +57,15 @@ func (r tree) write(path, text string) string {
 	return path
 }
 
-func (r tree) load(uid int, modules ...string) (Settings, error) {
-	return Load(Source{
+func (r tree) source(uid int, modules ...string) Source {
+	return Source{
 		Modules: modules, Root: r.root, UID: uid, Syntax: testSyntax(),
 		Lookup: func(k string) (string, bool) { v, ok := r.env[k]; return v, ok },
-	})
+	}
+}
+
+func (r tree) load(uid int, modules ...string) (Settings, error) {
+	return Load(r.source(uid, modules...))
 }
 
 func newTree(t *testing.T) tree { return tree{t, t.TempDir(), map[string]string{}} }
