@@ -41,6 +41,9 @@ until_says 'It works!' curl -sS http://192.0.2.2:18080/
 [ "$(skiff port web)" = '80/tcp -> 0.0.0.0:18080' ]
 skiff logs web 2>&1 | grep 'GET / HTTP'
 [ "$(skiff exec web cat /sys/fs/cgroup/memory.max)" = 268435456 ]
+skiff update -m 200m --pids-limit 77 --cpus 0.5 web
+[ "$(skiff exec web sh -c 'cd /sys/fs/cgroup; cat memory.max pids.max cpu.max' | tr '\n' ' ')" = '209715200 77 50000 100000 ' ]
+skiff stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' web | grep -E '^[0-9.]+MB / 209.7MB [0-9]+$'
 skiff exec web hostname | grep "$(echo "$id" | cut -c1-12)"
 skiff stop web
 [ "$(skiff inspect --format '{{.State.Status}} {{.State.OOMKilled}}' web)" = 'exited false' ]
