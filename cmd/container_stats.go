@@ -89,11 +89,18 @@ func (r statsRow) MemUsage() string {
 	if r.docker {
 		return r.MemUsageBytes()
 	}
-	return format.Size(r.s.Memory) + " / " + format.Size(r.s.MemoryLimit)
+	return r.pair(r.s.Memory, r.s.MemoryLimit)
 }
 
-func (r statsRow) BlockIO() string {
-	return format.Size(r.s.BlockRead) + " / " + format.Size(r.s.BlockWrite)
+func (r statsRow) BlockIO() string { return r.pair(r.s.BlockRead, r.s.BlockWrite) }
+
+// pair is two sizes, with as many digits as docker and podman show.
+func (r statsRow) pair(a, b int64) string {
+	size := format.FineSize
+	if r.docker {
+		size = format.Size
+	}
+	return size(a) + " / " + size(b)
 }
 
 // NetIO is what all interfaces received and sent.
@@ -102,7 +109,7 @@ func (r statsRow) NetIO() string {
 	for _, n := range r.s.Network {
 		in, out = in+n.Received, out+n.Sent
 	}
-	return format.Size(in) + " / " + format.Size(out)
+	return r.pair(in, out)
 }
 
 // statsDocument is a row of podman's JSON.

@@ -22,6 +22,11 @@ func TestSize(t *testing.T) {
 			t.Errorf("SpacedSize(%d) = %q, want %q", c.n, got, c.space)
 		}
 	}
+	for n, want := range map[int64]string{67108864: "67.11MB", 999600: "999.6kB", 999960: "1MB", 12: "12B"} {
+		if got := FineSize(n); got != want {
+			t.Errorf("FineSize(%d) = %q, want %q", n, got, want)
+		}
+	}
 }
 
 func TestDuration(t *testing.T) {

@@ -8,25 +8,32 @@ import (
 
 // Size is a number of bytes with three digits and a decimal unit: 1.23MB.
 func Size(n int64) string {
-	num, unit := scale(n)
+	num, unit := scale(n, 3)
+	return num + unit
+}
+
+// FineSize is Size with four digits, as podman's stats has it.
+func FineSize(n int64) string {
+	num, unit := scale(n, 4)
 	return num + unit
 }
 
 // SpacedSize is Size with a space before the unit, as podman's images has it.
 func SpacedSize(n int64) string {
-	num, unit := scale(n)
+	num, unit := scale(n, 3)
 	return num + " " + unit
 }
 
-func scale(n int64) (num, unit string) {
+func scale(n int64, digits int) (num, unit string) {
 	units := [...]string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
 	v, i := float64(n), 0
 	// What would be shown as 1000 of a unit is 1 of the next.
-	for math.Abs(v) >= 999.5 && i < len(units)-1 {
+	most := 1000 - 0.5*math.Pow10(3-digits)
+	for math.Abs(v) >= most && i < len(units)-1 {
 		v /= 1000
 		i++
 	}
-	return strconv.FormatFloat(v, 'g', 3, 64), units[i]
+	return strconv.FormatFloat(v, 'g', digits, 64), units[i]
 }
 
 // Duration says roughly how long d is, in docker's words.
