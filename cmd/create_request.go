@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -217,7 +218,9 @@ func (f *form) process() {
 	p.Terminal, p.OpenStdin = c.Bool("tty"), c.Bool("interactive")
 	p.Cmd = c.Args().Tail()
 	p.Init, given.Init = c.Bool("init"), c.IsSet("init")
-	p.Groups = c.StringSlice("group-add")
+	for _, g := range c.StringSlice("group-add") {
+		p.Groups = append(p.Groups, strings.Split(g, ",")...) // no name has a comma
+	}
 	f.cfg.AutoRemove = c.Bool("rm")
 	p.User, given.User = c.String("user"), c.IsSet("user")
 	if given.Entrypoint = c.IsSet("entrypoint"); given.Entrypoint {
