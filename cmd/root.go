@@ -94,6 +94,8 @@ func commands() []command {
 		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
 		{name: "volume prune", new: newVolumePrune},
 		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
+		{name: "volume export", new: newVolumeExport},
+		{name: "volume import", new: newVolumeImport},
 		// Pods.
 		{name: "pod ls", aliases: []string{"pod list", "pod ps"}, new: newPodList},
 		{name: "pod rm", new: newPodRm},
