@@ -34,6 +34,10 @@ func flagValue(app *App, command string, f cli.Flag, last string) answer {
 		return filterNames(app, command, last)
 	case "format":
 		return formatNames(command)
+	case "sysctl":
+		return sysctlNames("/proc/sys", last)
+	case "interface-name":
+		return hostInterfaces()
 	case "type", "sort", "condition":
 		return choices(choicesOf(command, name)...)
 	case "cidfile", "env-file", "label-file", "authfile", "compat-auth-file", "input", "output", "config", "root",

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -185,7 +186,18 @@ func (f *form) image() {
 		}
 	}
 	word(f, "pull", parse.Pull, func(s string) { f.req.Pull = s })
-	word(f, "platform", parse.Platform, func(s string) { f.req.Platform = s })
+	f.platform()
+}
+
+// platform reads which platform's image to take.
+func (f *form) platform() {
+	p, err := platform(f.c, runtime.GOARCH)
+	if err == nil && p != "" {
+		p, err = parse.Platform(p)
+	}
+	if f.err == nil {
+		f.req.Platform, f.err = p, err
+	}
 }
 
 func (f *form) identity() {

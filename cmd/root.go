@@ -166,8 +166,8 @@ func dispatch(app *App, args []string) error {
 	if len(w.rest) == 0 {
 		return noCommand(app)
 	}
-	if w.rest[0] == completeCommand {
-		return complete(app, w.rest[1:])
+	if w.rest[0] == completeCommand || w.rest[0] == completeNoAbout {
+		return complete(app, w.rest[1:], w.rest[0] == completeCommand)
 	}
 	if w.rest[0] == "help" {
 		return helpFor(app, w.rest[1:])
