@@ -165,6 +165,9 @@ type eventRow struct {
 	Attributes           map[string]string
 }
 
+// PodID is Podman's; containers are in no pod.
+func (r eventRow) PodID() string { return "" }
+
 // Action and Actor are Docker's names.
 func (r eventRow) Action() string { return r.Status }
 func (r eventRow) Actor() events.Actor {
