@@ -59,6 +59,7 @@ func commands() []command {
 		{name: "export", aliases: []string{"container export"}, new: newExport},
 		{name: "mount", aliases: []string{"container mount"}, new: newMount},
 		{name: "unmount", aliases: []string{"umount", "container unmount", "container umount"}, new: newUnmount},
+		{name: "container cleanup", new: newCleanup},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
