@@ -11,8 +11,12 @@ import (
 // completeCommand is the hidden command that the shells' scripts ask: what the
 // last of its words may become, one candidate a line with its description after
 // a tab, and at the end a colon and the sum of these, as Cobra's programs say it.
+//
+// completeNoAbout is the same without descriptions. Both say at the end on
+// standard error what the sum means, for those who look into a script.
 const (
 	completeCommand = "__complete"
+	completeNoAbout = "__completeNoDesc"
 
 	completeNoSpace = 2
 	completeNoFiles = 4
@@ -37,9 +41,24 @@ func choices(words ...string) answer {
 	return a
 }
 
+// directive is the sum in Cobra's words.
+func (a answer) directive() string {
+	var words []string
+	if a.how&completeNoSpace != 0 {
+		words = append(words, "ShellCompDirectiveNoSpace")
+	}
+	if a.how&completeNoFiles != 0 {
+		words = append(words, "ShellCompDirectiveNoFileComp")
+	}
+	if words == nil {
+		return "ShellCompDirectiveDefault"
+	}
+	return strings.Join(words, ", ")
+}
+
 // complete is `skiff __complete WORD… LAST`. It fails in silence: there is
 // nobody to read an error.
-func complete(app *App, args []string) error {
+func complete(app *App, args []string, about bool) error {
 	if len(args) == 0 {
 		args = []string{""}
 	}
@@ -51,12 +70,13 @@ func complete(app *App, args []string) error {
 			continue
 		}
 		line := oneLine(c.word)
-		if c.about != "" {
+		if c.about != "" && about {
 			line += "\t" + oneLine(c.about)
 		}
 		fmt.Fprintln(app.Out, line)
 	}
-	_, err := fmt.Fprintf(app.Out, ":%d\n", a.how)
+	fmt.Fprintf(app.Out, ":%d\n", a.how)
+	_, err := fmt.Fprintf(app.Err, "Completion ended with directive: %s\n", a.directive())
 	return err
 }
 

@@ -38,7 +38,7 @@ func argument(app *App, command string, w words, last string) answer {
 			phases = nil
 		}
 		a = containerNames(app, last, phases...)
-	case "restart", "logs", "container inspect", "container exists", "update", "healthcheck run", "container mount", "container unmount":
+	case "restart", "logs", "container cleanup", "container inspect", "container exists", "update", "healthcheck run", "container mount", "container unmount":
 		a = containerNames(app, last)
 	case "commit", "diff", "export", "rename":
 		if first {

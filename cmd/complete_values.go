@@ -34,6 +34,10 @@ func flagValue(app *App, command string, f cli.Flag, last string) answer {
 		return filterNames(app, command, last)
 	case "format":
 		return formatNames(command)
+	case "sysctl":
+		return sysctlNames("/proc/sys", last)
+	case "interface-name":
+		return hostInterfaces()
 	case "type", "sort", "condition":
 		return choices(choicesOf(command, name)...)
 	case "cidfile", "env-file", "label-file", "authfile", "compat-auth-file", "input", "output", "config", "root",
@@ -124,15 +128,17 @@ func formatNames(command string) answer {
 	case "images":
 		fields = "Containers CreatedAt CreatedSince Digest ID Repository SharedSize Size Tag"
 	case "network ls":
-		fields = "CreatedAt Driver ID IPv6 Internal Labels Name Scope"
+		fields = "CreatedAt Created DNSEnabled Driver ID IPAMOptions IPv6 IPv6Enabled Internal Labels Name NetworkInterface Options Scope Subnets"
 	case "volume ls":
-		fields = "Driver Labels Mountpoint Name Scope"
+		fields = "Anonymous CreatedAt Driver GID Labels MountCount Mountpoint Name NeedsChown NeedsCopyUp Options Scope Status UID"
 	case "history":
-		fields = "Comment CreatedAt CreatedBy CreatedSince ID Size"
+		fields = "Comment Created CreatedAt CreatedBy CreatedSince ID Size Tags"
 	case "secret ls":
 		fields = "CreatedAt ID Labels Name UpdatedAt"
+	case "events":
+		fields = "Action Actor Attributes ContainerExitCode Error HealthStatus ID Image Name Network OOMKilled Status Time TimeNano Type"
 	case "stats":
-		fields = "BlockIO CPUPerc Container ID MemPerc MemUsage Name NetIO PIDs"
+		fields = "AVGCPU AvgCPU BlockIO BlockInput BlockOutput CPU CPUNano CPUPerc CPUSystemNano Container ContainerID Duration ID MemLimit MemPerc MemUsage MemUsageBytes Name NetIO Network PIDS PIDs SystemNano Up UpTime"
 	case "inspect", "container inspect":
 		fields = "Args Config Created Driver HostConfig Id Image Mounts Name NetworkSettings Path RestartCount State"
 	case "save":
@@ -160,15 +166,15 @@ func filterNames(app *App, command, last string) answer {
 	keys := "label= name= until="
 	switch command {
 	case "images", "image prune":
-		keys = "after= before= containers= dangling= id= intermediate= label= readonly= reference= since= until="
+		keys = "after= before= containers= dangling= digest= id= intermediate= label= manifest= readonly= reference= since= until="
 	case "volume ls", "volume prune":
-		keys = "dangling= driver= label= name= opt= scope= since= until="
+		keys = "after= anonymous= dangling= driver= label= name= opt= scope= since= until="
 	case "network ls", "network prune":
-		keys = "dangling= driver= id= label= name= type= until="
+		keys = "dangling= driver= id= label= name= scope= type= until="
 	case "events":
-		keys = "container= event= image= label= network= type= volume="
+		keys = "container= event= image= label= network= secret= since= type= until= volume="
 	case "ps", "start", "stop", "restart", "rm", "kill", "pause", "unpause":
-		keys = "ancestor= before= exited= expose= health= id= label= name= network= publish= restart-policy= since= status= until= volume="
+		keys = "ancestor= annotation= before= command= exited= expose= health= id= label= name= network= publish= restart-policy= should-start-on-boot= since= status= until= volume="
 	}
 	a := choices(strings.Fields(keys)...)
 	a.how |= completeNoSpace

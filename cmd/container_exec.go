@@ -78,7 +78,11 @@ func execContainer(app *App, c *cli.Context) error {
 	if !req.Detach {
 		req.Attach = s.Options()
 	}
+	req.FirstTerm = !app.Docker
 	code, id, err := e.Exec(c.Context, ref, req)
+	if err != nil && req.Detach {
+		return withCode(exitEngine, err) // not as the exit status of a command that nobody waits for
+	}
 	if err != nil && app.Docker && code != exitNotFound {
 		// What could not be begun in a running container is all one to Docker.
 		if now, ierr := e.ContainerInspect(ref, false); ierr == nil && now.Status.Phase == state.Running {

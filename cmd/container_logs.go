@@ -85,6 +85,9 @@ func logOptions(app *App, c *cli.Context) (libpod.LogOptions, error) {
 				return opts, usage(err)
 			}
 			*t.dst = at
+			if d, derr := time.ParseDuration(s); derr == nil && opts.Follow && t.flag == "until" && !app.Docker {
+				*t.dst = now.Add(d.Abs()) // of what is still to come
+			}
 		}
 	}
 	return opts, nil

@@ -73,6 +73,8 @@ func (r statsRow) CPU() float64          { return r.s.CPUPercent }
 func (r statsRow) AVGCPU() string        { return percent(r.s.CPUAverage) }
 func (r statsRow) AvgCPU() float64       { return r.s.CPUAverage }
 func (r statsRow) CPUNano() int64        { return int64(r.s.CPUTime) }
+func (r statsRow) Duration() int64       { return r.CPUNano() }
+func (r statsRow) CPUSystemNano() int64  { return int64(r.s.CPUKernel) }
 func (r statsRow) UpTime() time.Duration { return r.s.CPUTime }
 func (r statsRow) Up() string            { return r.s.CPUTime.String() }
 func (r statsRow) MemPerc() string       { return percent(r.s.MemoryPercent()) }
@@ -84,6 +86,26 @@ func (r statsRow) BlockOutput() int64    { return r.s.BlockWrite }
 func (r statsRow) MemUsageBytes() string {
 	return binarySize(r.s.Memory) + " / " + binarySize(r.s.MemoryLimit)
 }
+
+// SystemNano is the time of the sample in nanoseconds since 1970.
+func (r statsRow) SystemNano() int64 {
+	if r.s.Taken.IsZero() {
+		return 0
+	}
+	return r.s.Taken.UnixNano()
+}
+
+// Network is what each of the container's interfaces received and sent, in bytes.
+func (r statsRow) Network() map[string]statsNetwork {
+	all := map[string]statsNetwork{}
+	for name, n := range r.s.Network {
+		all[name] = statsNetwork{n.Received, n.Sent}
+	}
+	return all
+}
+
+// statsNetwork has Podman's names.
+type statsNetwork struct{ RxBytes, TxBytes int64 }
 
 func (r statsRow) MemUsage() string {
 	if r.docker {

@@ -16,11 +16,13 @@ func newTop(app *App) *cli.Command {
 		Name:      "top",
 		Usage:     "Show the processes of a container",
 		ArgsUsage: "CONTAINER [PS OPTIONS]",
-		Description: `Lists the processes of a running container. The image needs no ps.
+		Description: `Lists the processes of a running container. The image needs no ps. After the
+container stand names of columns or options of the host's ps.
 
 Examples:
 skiff top web
-skiff top web -o pid,args`,
+skiff top web pid,hpid,user,capeff,args
+skiff top web -eo pid,args`,
 		Flags: []cli.Flag{toggle("Take the container made last", "latest", "l")},
 		Action: func(c *cli.Context) error {
 			e, err := app.Engine()
@@ -42,7 +44,7 @@ skiff top web -o pid,args`,
 					args = []string{"-ef"}
 				}
 			}
-			rows, err := e.Top(c.Context, ref, args)
+			rows, err := e.Top(c.Context, ref, libpod.TopOptions{Args: args, HostIDs: app.Docker})
 			if err != nil {
 				return err
 			}

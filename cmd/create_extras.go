@@ -185,7 +185,11 @@ func (f *form) extraFiles(x *state.Extras) {
 		return f.absolute(s)
 	}, func(s string) { x.HostsFile = s })
 	if f.err == nil && x.NoHosts && (x.HostsFile != "" || len(c.StringSlice("add-host")) > 0) {
-		f.err = errors.New("--no-hosts and --hosts-file or --add-host cannot be set together")
+		other := "--hosts-file"
+		if len(c.StringSlice("add-host")) > 0 {
+			other = "--add-host"
+		}
+		f.err = fmt.Errorf("--no-hosts and %s cannot be set together", other)
 	}
 	word(f, "pidfile", f.absolute, func(s string) { x.PidFile = s })
 	word(f, "conmon-pidfile", f.absolute, func(s string) { x.MonitorPidFile = s })

@@ -73,6 +73,9 @@ func imageFlags() []cli.Flag {
 	return []cli.Flag{
 		text("When to pull the image: always, missing, never, newer", "pull"),
 		text("Platform of the image, OS/ARCH[/VARIANT]", "platform"),
+		text("Architecture of the image", "arch"),
+		text("Operating system of the image", "os"),
+		text("Variant of the image's architecture", "variant"),
 		toggle("Print no progress of a pull", "quiet", "q"),
 		text("File with registry logins", "authfile"),
 		text("Directory with certificates for registries", "cert-dir"),

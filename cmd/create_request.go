@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -184,7 +186,18 @@ func (f *form) image() {
 		}
 	}
 	word(f, "pull", parse.Pull, func(s string) { f.req.Pull = s })
-	word(f, "platform", parse.Platform, func(s string) { f.req.Platform = s })
+	f.platform()
+}
+
+// platform reads which platform's image to take.
+func (f *form) platform() {
+	p, err := platform(f.c, runtime.GOARCH)
+	if err == nil && p != "" {
+		p, err = parse.Platform(p)
+	}
+	if f.err == nil {
+		f.req.Platform, f.err = p, err
+	}
 }
 
 func (f *form) identity() {
@@ -217,7 +230,9 @@ func (f *form) process() {
 	p.Terminal, p.OpenStdin = c.Bool("tty"), c.Bool("interactive")
 	p.Cmd = c.Args().Tail()
 	p.Init, given.Init = c.Bool("init"), c.IsSet("init")
-	p.Groups = c.StringSlice("group-add")
+	for _, g := range c.StringSlice("group-add") {
+		p.Groups = append(p.Groups, strings.Split(g, ",")...) // no name has a comma
+	}
 	f.cfg.AutoRemove = c.Bool("rm")
 	p.User, given.User = c.String("user"), c.IsSet("user")
 	if given.Entrypoint = c.IsSet("entrypoint"); given.Entrypoint {

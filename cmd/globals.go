@@ -16,7 +16,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "Directory of the client's config.json with registry logins"},
 		&cli.StringFlag{Name: "connection", Aliases: []string{"c"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
-		&cli.StringFlag{Name: "events-backend", Usage: "Where to log events: file (also said by journald) or none"},
+		&cli.StringFlag{Name: "events-backend", Usage: "Where to log events: file, journald or none"},
 		&cli.StringFlag{Name: "log-level", Aliases: []string{"l"}, Usage: "Print messages at this level and above: trace, debug, info, warn, error, fatal, panic (default \"warn\")"},
 		&cli.StringSliceFlag{Name: "module", Usage: "Load a containers.conf module"},
 		&cli.BoolFlag{Name: "noout", Usage: "Print nothing to standard output"},

@@ -98,6 +98,12 @@ func (r networkRow) Created() time.Time         { return r.r.Created }
 func (r networkRow) Subnets() []inspect.Subnet  { return r.document().Subnets }
 func (r networkRow) Options() map[string]string { return r.r.Options }
 func (r networkRow) Label(key string) string    { return r.r.Labels[key] }
+
+// IPAMOptions says how addresses are given out. Podman's, as are the next two,
+// of which networks have none here.
+func (r networkRow) IPAMOptions() map[string]string { return r.document().IPAMOptions }
+func (r networkRow) NetworkDNSServers() []string    { return nil }
+func (r networkRow) Routes() []string               { return nil }
 func (r networkRow) CreatedAt() string {
 	return r.r.Created.Local().Format("2006-01-02 15:04:05.999999999 -0700 MST")
 }

@@ -59,6 +59,7 @@ func commands() []command {
 		{name: "export", aliases: []string{"container export"}, new: newExport},
 		{name: "mount", aliases: []string{"container mount"}, new: newMount},
 		{name: "unmount", aliases: []string{"umount", "container unmount", "container umount"}, new: newUnmount},
+		{name: "container cleanup", new: newCleanup},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
@@ -94,6 +95,8 @@ func commands() []command {
 		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
 		{name: "volume prune", new: newVolumePrune},
 		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
+		{name: "volume export", new: newVolumeExport},
+		{name: "volume import", new: newVolumeImport},
 		// Pods.
 		{name: "pod ls", aliases: []string{"pod list", "pod ps"}, new: newPodList},
 		{name: "pod rm", new: newPodRm},
@@ -164,8 +167,8 @@ func dispatch(app *App, args []string) error {
 	if len(w.rest) == 0 {
 		return noCommand(app)
 	}
-	if w.rest[0] == completeCommand {
-		return complete(app, w.rest[1:])
+	if w.rest[0] == completeCommand || w.rest[0] == completeNoAbout {
+		return complete(app, w.rest[1:], w.rest[0] == completeCommand)
 	}
 	if w.rest[0] == "help" {
 		return helpFor(app, w.rest[1:])

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,24 +22,32 @@ import (
 	"skiff/libpod/settings"
 	"skiff/state/dirs"
 	"skiff/state/event"
+	"skiff/state/journal"
 )
 
 // defaultEventLog is how large the log of events gets, in bytes. Podman's.
 const defaultEventLog = 1_000_000
 
 // eventLog is where events are kept: containers.conf and --events-backend say.
+// Where containers.conf, which may be Podman's too, wants a journal and there is
+// none, it is the file.
 func eventLog(g Globals, set settings.Settings, roots dirs.Roots) (event.Log, error) {
-	switch g.EventsBackend {
-	case "", "file", "journald":
+	backend := cmp.Or(g.EventsBackend, set.Engine.EventsLogger, "file")
+	inJournal := false
+	switch backend {
+	case "file":
+	case "journald":
+		err := journal.Available()
+		if err != nil && g.EventsBackend != "" {
+			return event.Log{}, usagef("cannot keep events in the journal: %v", err)
+		}
+		inJournal = err == nil
 	case "none":
 		return event.Log{}, nil
 	default:
-		return event.Log{}, usagef("invalid events backend %q: want file, journald or none", g.EventsBackend)
+		return event.Log{}, usagef("invalid events backend %q: want file, journald or none", backend)
 	}
-	if g.EventsBackend == "" && set.Engine.EventsLogger == "none" {
-		return event.Log{}, nil
-	}
-	log := event.Log{Path: roots.Events(), MaxSize: defaultEventLog}
+	log := event.Log{Path: roots.Events(), MaxSize: defaultEventLog, Journal: inJournal}
 	if path := set.Engine.EventsLogFile; path != "" {
 		abs, err := filepath.Abs(path)
 		if err != nil {
@@ -155,6 +164,9 @@ type eventRow struct {
 	ContainerInspectData string `json:",omitempty"`
 	Attributes           map[string]string
 }
+
+// PodID is Podman's; containers are in no pod.
+func (r eventRow) PodID() string { return "" }
 
 // Action and Actor are Docker's names.
 func (r eventRow) Action() string { return r.Status }

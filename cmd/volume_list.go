@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -89,6 +91,29 @@ func (r volumeRow) Links() string              { return "N/A" }
 func (r volumeRow) Status() string             { return "N/A" }
 func (r volumeRow) Availability() string       { return "N/A" }
 func (r volumeRow) Group() string              { return "N/A" }
+
+// NeedsCopyUp says whether the volume is to be filled from an image, NeedsChown
+// whether it then gets the owner of what it is mounted on. Podman's, as are the
+// others down to Timeout.
+func (r volumeRow) NeedsCopyUp() bool { return !r.v.Filled }
+func (r volumeRow) NeedsChown() bool  { return !r.v.Filled }
+func (r volumeRow) UID() int          { uid, _ := r.owner(); return uid }
+func (r volumeRow) GID() int          { _, gid := r.owner(); return gid }
+func (r volumeRow) StorageID() string { return "" } // of an image's volume
+func (r volumeRow) Timeout() uint     { return 0 }  // of a plugin's driver
+
+// owner is whom the volume's directory belongs to.
+func (r volumeRow) owner() (uid, gid int) {
+	st, err := os.Stat(r.v.Mountpoint)
+	if err != nil {
+		return 0, 0
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0
+	}
+	return int(sys.Uid), int(sys.Gid)
+}
 
 func (r volumeRow) Labels() string {
 	var out []string

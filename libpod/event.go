@@ -46,8 +46,11 @@ func (e *Engine) Events(ctx context.Context, opt EventOptions, give func(event.E
 
 // eventLogger is how events are kept, for info.
 func (e *Engine) eventLogger() string {
-	if e.Global.Events.Path == "" {
+	switch {
+	case e.Global.Events.Path == "":
 		return "none"
+	case e.Global.Events.Journal:
+		return "journald"
 	}
 	return "file"
 }

@@ -32,8 +32,11 @@ type ExecRequest struct {
 	User        string   `json:"user,omitempty"`
 	TTY         bool     `json:"tty,omitempty"`
 	Interactive bool     `json:"interactive,omitempty"`
-	Privileged  bool     `json:"privileged,omitempty"`
-	Detach      bool     `json:"-"`
+	// FirstTerm gives a program without a terminal the TERM of the container's
+	// first process, where that has a terminal: as Podman does and Docker does not.
+	FirstTerm  bool `json:"firstTerm,omitempty"`
+	Privileged bool `json:"privileged,omitempty"`
+	Detach     bool `json:"-"`
 	// Files runs no program in the container but skiff's own internal command
 	// files beside it, in the user namespace that the container is in.
 	Files bool `json:"files,omitempty"`
@@ -55,11 +58,11 @@ func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (
 		return sandbox.ExecOptions{}, fmt.Errorf("cannot look into container %s: %w", id, err)
 	}
 	defer root.Close()
-	who, groups := req.User, []string(nil)
+	who := req.User
 	if who == "" {
-		who, groups = cfg.Process.User, cfg.Process.Groups
+		who = cfg.Process.User
 	}
-	user, err := account.Resolve(root, who, groups)
+	user, err := account.Resolve(root, who, cfg.Process.Groups)
 	if err != nil {
 		return sandbox.ExecOptions{}, err
 	}
@@ -69,7 +72,7 @@ func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (
 	}
 	o := sandbox.ExecOptions{
 		Args: req.Args,
-		Env:  spec.Environment(mergeEnv(mergeEnv(cfg.Process.Env, secret), req.Env), cfg.Hostname, user.Home, req.TTY),
+		Env:  spec.Environment(mergeEnv(mergeEnv(cfg.Process.Env, secret), req.Env), cfg.Hostname, user.Home, req.TTY || req.FirstTerm && cfg.Process.Terminal),
 		Cwd:  req.Cwd,
 		User: user,
 	}

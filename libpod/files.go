@@ -31,7 +31,9 @@ const (
 // follows it, or comes after the answer on standard output.
 type FilesRequest struct {
 	Op string `json:"op"`
-	// Path is absolute in the container.
+	// Volume names a volume whose files it is about instead of a container's.
+	Volume string `json:"volume,omitempty"`
+	// Path is absolute in the container or volume.
 	Path string `json:"path,omitempty"`
 	// Follow packs what a link leads to.
 	Follow bool `json:"follow,omitempty"`

@@ -25,8 +25,10 @@ type Stats struct {
 	// CPUPercent is the processor time since the sample before, of one processor's
 	// time meanwhile; CPUAverage since the container's start.
 	CPUPercent, CPUAverage float64
-	// CPUTime is the processor time since the start.
-	CPUTime time.Duration
+	// CPUTime is the processor time since the start, CPUKernel the kernel's part.
+	CPUTime, CPUKernel time.Duration
+	// Taken is when the numbers were read.
+	Taken time.Time
 	// Memory and MemoryLimit are bytes; without a limit it is the machine's memory.
 	Memory, MemoryLimit int64
 	// Network holds the container's own interfaces but the loopback.
@@ -136,7 +138,7 @@ func (e *Engine) usage(ctx context.Context, id string) (Stats, sample, error) {
 		return out, sample{}, fmt.Errorf("cannot measure container %s: %w", cfg.Name, err)
 	}
 	out.Running = true
-	out.CPUTime = time.Duration(counted.CPU)
+	out.CPUTime, out.CPUKernel, out.Taken = time.Duration(counted.CPU), time.Duration(counted.CPUKernel), now
 	if up := now.Sub(st.StartedAt); up > 0 {
 		out.CPUAverage = 100 * float64(counted.CPU) / float64(up)
 	}

@@ -9,14 +9,23 @@ import (
 	"strconv"
 	"strings"
 
+	"skiff/libpod/account"
+	"skiff/rootfs/safepath"
 	"skiff/runtime/proctable"
 	"skiff/runtime/sandbox"
 	"skiff/state"
 )
 
-// Top lists a container's processes: a heading, then a row each. args are
-// column names, or options of ps, for which the host's ps is asked.
-func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
+// TopOptions say what Top shows.
+type TopOptions struct {
+	// Args are names of columns, or options of ps, for which the host's ps is asked.
+	Args []string
+	// HostIDs leaves the host's process ids in the output of ps, as Docker does.
+	HostIDs bool
+}
+
+// Top lists a container's processes: a heading, then a row each.
+func (e *Engine) Top(ctx context.Context, ref string, o TopOptions) ([][]string, error) {
 	id, err := e.Store.Find(ref)
 	if err != nil {
 		return nil, err
@@ -37,13 +46,32 @@ func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string
 		return nil, fmt.Errorf("cannot list the processes of container %s: %w", ref, err)
 	}
 	slices.Sort(pids)
-	if len(args) == 0 {
-		return proctable.Rows(pids, proctable.Default())
+	view := proctable.View{First: st.Pid}
+	names := splitNames(o.Args)
+	switch {
+	case len(names) == 0:
+		names = proctable.Default()
+	case proctable.Known(names):
+	case psOptions(o.Args):
+		head, rows, at, err := hostPS(ctx, pids, o.Args)
+		if err != nil {
+			return nil, err
+		}
+		if !o.HostIDs {
+			rows = proctable.Inside(head, rows, at, view)
+		}
+		return append([][]string{head}, rows...), nil
 	}
-	if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) || psBundle(args) {
-		return hostPS(ctx, pids, args)
+	if root, err := safepath.OpenRoot(box.Root()); err == nil { // without names there are numbers
+		view.Users, view.Groups = account.Names(root)
+		root.Close()
 	}
-	return proctable.Rows(pids, splitNames(args))
+	return proctable.Rows(pids, names, view)
+}
+
+// psOptions says whether args are meant for ps.
+func psOptions(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) || psBundle(args)
 }
 
 // psBundle recognises BSD-style options such as "aux".
@@ -59,28 +87,31 @@ func splitNames(args []string) []string {
 	return out
 }
 
-// hostPS runs the host's ps and keeps the rows of the container's processes.
+// hostPS runs the host's ps and keeps the rows of the container's processes; at
+// is the column of their ids.
 // Docker: top CONTAINER [ps OPTIONS].
-func hostPS(ctx context.Context, pids []int, args []string) ([][]string, error) {
+func hostPS(ctx context.Context, pids []int, args []string) (head []string, rows [][]string, at int, err error) {
+	if len(args) == 1 {
+		args = strings.Fields(args[0]) // `top web "-e -o pid"`
+	}
 	out, err := exec.CommandContext(ctx, "ps", args...).Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("cannot use options of ps: there is no ps on this host, install procps or name columns such as pid,args")
+		return nil, nil, 0, fmt.Errorf("cannot use options of ps: there is no ps on this host, install procps or name columns such as pid,args")
 	}
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			first, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
-			return nil, fmt.Errorf("cannot list processes: ps: %s", first)
+			return nil, nil, 0, fmt.Errorf("cannot list processes: ps: %s", first)
 		}
-		return nil, fmt.Errorf("cannot list processes: %w", err)
+		return nil, nil, 0, fmt.Errorf("cannot list processes: %w", err)
 	}
 	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
-	head := strings.Fields(lines[0])
-	at := slices.Index(head, "PID")
+	head = strings.Fields(lines[0])
+	at = slices.Index(head, "PID")
 	if at < 0 {
-		return nil, fmt.Errorf("cannot find the PID column in the output of ps %s", strings.Join(args, " "))
+		return nil, nil, 0, fmt.Errorf("cannot find the PID column in the output of ps %s", strings.Join(args, " "))
 	}
-	rows := [][]string{head}
 	for _, line := range lines[1:] {
 		f := strings.Fields(line)
 		if len(f) <= at {
@@ -94,5 +125,5 @@ func hostPS(ctx context.Context, pids []int, args []string) ([][]string, error) 
 		}
 		rows = append(rows, f)
 	}
-	return rows, nil
+	return head, rows, at, nil
 }

@@ -10,6 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/moby/sys/user"
 
 	"skiff/rootfs/safepath"
 	"skiff/runtime/spec"
@@ -30,6 +35,33 @@ func Resolve(root *safepath.Root, who string, groups []string) (spec.User, error
 		return spec.User{}, err
 	}
 	return spec.ResolveUser(passwd, group, who, groups)
+}
+
+// Names are the users and groups of a root file system by their ids, as far as
+// they can be read.
+func Names(root *safepath.Root) (users, groups map[uint32]string) {
+	users, groups = map[uint32]string{}, map[uint32]string{}
+	if f, err := read(root, "/etc/passwd"); err == nil {
+		found, _ := user.ParsePasswd(f)
+		for _, u := range slices.Backward(found) { // of two names for an id the first one counts
+			users[uint32(u.Uid)] = printable(u.Name)
+		}
+	}
+	if f, err := read(root, "/etc/group"); err == nil {
+		found, _ := user.ParseGroup(f)
+		for _, g := range slices.Backward(found) {
+			groups[uint32(g.Gid)] = printable(g.Name)
+		}
+	}
+	return users, groups
+}
+
+// printable is a name that may be shown on a terminal; "" for one that may not.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == ' ' }) {
+		return ""
+	}
+	return name
 }
 
 func read(root *safepath.Root, path string) (io.ReadSeeker, error) {

@@ -54,6 +54,9 @@ const recentLines = 64
 func Read(ctx context.Context, log event.Log, opt Options, give func(event.Event) error) error {
 	r := &reader{log: log, opt: opt, give: give}
 	defer func() { r.close() }()
+	if log.Journal {
+		return readJournal(ctx, r)
+	}
 	w, err := newWatcher(log.Path)
 	if err != nil && opt.Stream {
 		return err
@@ -136,21 +139,28 @@ func (r *reader) readOn() error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := r.file.Read(buf)
-		r.rest = append(r.rest, buf[:n]...)
-		for {
-			line, rest, ok := bytes.Cut(r.rest, []byte("\n"))
-			if !ok {
-				break
-			}
-			r.rest = rest
-			if err := r.line(line); err != nil {
-				return err
-			}
+		if err := r.lines(buf[:n], r.line); err != nil {
+			return err
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
+			return err
+		}
+	}
+}
+
+// lines gives the whole lines to take and keeps the begin of the next one.
+func (r *reader) lines(p []byte, take func([]byte) error) error {
+	r.rest = append(r.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(r.rest, []byte("\n"))
+		if !ok {
+			return nil
+		}
+		r.rest = rest
+		if err := take(line); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,9 @@ func serveFiles(ctx context.Context, e *libpod.Engine, id string) error {
 	if s.req.Op == libpod.FilesChanges {
 		return s.answer(s.changes())
 	}
+	if s.req.Volume != "" {
+		return s.serveVolume()
+	}
 	done, err := s.open(ctx)
 	if err != nil {
 		return s.answer(err)

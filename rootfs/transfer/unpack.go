@@ -31,6 +31,9 @@ type UnpackOptions struct {
 	// Untrusted leaves out what could harm the machine that files of a container
 	// are copied to: devices, capabilities and set-user-id bits.
 	Untrusted bool
+	// Root gives the root itself what the archive says of it; else that is only
+	// done below a base.
+	Root bool
 	// KeepTop leaves the directory that is unpacked into as it is.
 	KeepTop bool
 	// Warn is told, in one line each, what was left out; may be nil.
@@ -123,7 +126,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		h.Uid, h.Gid = u.opt.Owner.UID, u.opt.Owner.GID
 	}
 	if target == "/" {
-		return nil
+		return u.rootDirectory(h)
 	}
 	dir, name := path.Split(target)
 	if err := u.enter(dir); err != nil {
@@ -234,6 +237,19 @@ func (u *unpacker) make(name, target string, h *tar.Header, content io.Reader, i
 	return u.file(name, h, content, inPlace)
 }
 
+// rootDirectory is what the archive says of the root.
+func (u *unpacker) rootDirectory(h *tar.Header) error {
+	if !u.opt.Root || h.Typeflag != tar.TypeDir {
+		return nil
+	}
+	f, err := u.root.Open("/", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return u.dress(int(f.Fd()), "/", h)
+}
+
 func (u *unpacker) directory(name, target string, h *tar.Header, there bool) error {
 	parent := int(u.parent.Fd())
 	if !there {
@@ -246,6 +262,11 @@ func (u *unpacker) directory(name, target string, h *tar.Header, there bool) err
 		return err
 	}
 	defer unix.Close(fd)
+	return u.dress(fd, target, h)
+}
+
+// dress gives a directory owner, attributes and mode; finish does the rest.
+func (u *unpacker) dress(fd int, target string, h *tar.Header) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

@@ -1,57 +1,34 @@
 package logfile
 
 import (
-	"encoding/binary"
-	"errors"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"skiff/state"
+	native "skiff/state/journal"
 )
 
-const (
-	journalSocket = "/run/systemd/journal/socket"
-	// journalWait bounds how long a stalled journal may hold the container up.
-	journalWait = 200_000 // microseconds
-)
-
-// journal is the sink that speaks journald's native protocol: one datagram of
-// fields for each record.
+// journal is the sink that speaks journald's native protocol.
 type journal struct {
 	cfg    state.LogConfig
 	meta   Meta
-	fd     int
-	addr   *unix.SockaddrUnix
+	conn   *native.Conn
 	fields []byte // the fields that all records have
 	buf    []byte
-	// stalled is set after a record was lost, so that further ones do not wait.
-	stalled bool
-	lost    int
+	lost   int
 }
 
 func openJournal(cfg state.LogConfig, meta Meta) (*journal, error) {
-	if err := unix.Access(journalSocket, unix.W_OK); err != nil {
-		return nil, errors.New("the journal's socket " + journalSocket + " cannot be used: " + err.Error())
+	if err := native.Available(); err != nil {
+		return nil, err
 	}
-	j, err := dialJournal(journalSocket)
+	conn, err := native.Dial(native.Socket)
 	if err != nil {
 		return nil, err
 	}
-	j.cfg, j.meta = cfg, meta
+	j := &journal{cfg: cfg, meta: meta, conn: conn}
 	j.setFields()
 	return j, nil
-}
-
-func dialJournal(path string) (*journal, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20)
-	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: journalWait})
-	return &journal{fd: fd, addr: &unix.SockaddrUnix{Name: path}}, nil
 }
 
 // setFields makes the fields that all records have.
@@ -66,11 +43,11 @@ func (j *journal) setFields() {
 		{"CONTAINER_ID", short}, {"CONTAINER_ID_FULL", j.meta.ID}, {"CONTAINER_NAME", j.meta.Name},
 		{"CONTAINER_TAG", tag}, {"IMAGE_NAME", j.meta.Image}, {"SYSLOG_IDENTIFIER", tag},
 	} {
-		j.fields = appendField(j.fields, f[0], []byte(f[1]))
+		j.fields = native.AppendField(j.fields, f[0], []byte(f[1]))
 	}
 	for k, v := range j.meta.Labels {
 		if name := fieldName(k); name != "" && !reserved(name) {
-			j.fields = appendField(j.fields, name, []byte(v))
+			j.fields = native.AppendField(j.fields, name, []byte(v))
 		}
 	}
 }
@@ -117,24 +94,14 @@ func fieldName(label string) string {
 	return string(b)
 }
 
-// appendField appends one field in the form that allows any bytes: the name, a
-// newline, the length (64 bits, little endian), the value, a newline.
-func appendField(dst []byte, name string, value []byte) []byte {
-	dst = append(dst, name...)
-	dst = append(dst, '\n')
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(value)))
-	dst = append(dst, value...)
-	return append(dst, '\n')
-}
-
 func (j *journal) record(s Stream, _ time.Time, line []byte, partial bool) {
 	if j.lost > 0 {
-		note := appendField(nil, "MESSAGE", []byte("skiff: lines were lost because the journal did not take them"))
+		note := native.AppendField(nil, "MESSAGE", []byte("skiff: lines were lost because the journal did not take them"))
 		if j.send(append(append(note, "PRIORITY=4\n"...), j.fields...)) {
 			j.lost = 0
 		}
 	}
-	j.buf = appendField(j.buf[:0], "MESSAGE", line)
+	j.buf = native.AppendField(j.buf[:0], "MESSAGE", line)
 	if s == Stderr {
 		j.buf = append(j.buf, "PRIORITY=3\n"...)
 	} else {
@@ -149,42 +116,10 @@ func (j *journal) record(s Stream, _ time.Time, line []byte, partial bool) {
 	}
 }
 
-// send sends one datagram and reports whether the journal has it.
-func (j *journal) send(p []byte) bool {
-	flags := unix.MSG_NOSIGNAL
-	if j.stalled {
-		flags |= unix.MSG_DONTWAIT
-	}
-	err := unix.Sendto(j.fd, p, flags, j.addr)
-	for errors.Is(err, unix.EINTR) {
-		err = unix.Sendto(j.fd, p, flags, j.addr)
-	}
-	ok := err == nil
-	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) {
-		ok = j.sendFile(p)
-	}
-	j.stalled = !ok
-	return ok
-}
-
-// sendFile sends what is too large for a datagram in a sealed memory file.
-func (j *journal) sendFile(p []byte) bool {
-	fd, err := unix.MemfdCreate("skiff-log", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	if _, err := writeAll(fd, p); err != nil {
-		return false
-	}
-	seals := unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		return false
-	}
-	return unix.Sendmsg(j.fd, nil, unix.UnixRights(fd), j.addr, unix.MSG_NOSIGNAL) == nil
-}
+// send reports whether the journal has the record.
+func (j *journal) send(p []byte) bool { return j.conn.Send(p) == nil }
 
 func (j *journal) flush()        {}
 func (j *journal) reopen() error { return nil }
 func (j *journal) trim()         { j.buf = nil }
-func (j *journal) close()        { unix.Close(j.fd) }
+func (j *journal) close()        { j.conn.Close() }

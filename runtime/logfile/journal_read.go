@@ -18,20 +18,17 @@ const journalIdle = 300 * time.Millisecond
 
 // readJournal reads a container's records from the journal through journalctl.
 func readJournal(o ReadOptions, f func(Entry) error) error {
-	path, err := journalctl()
-	if err != nil {
-		return err
-	}
 	var from string
+	var err error
 	if o.Tail > 0 {
-		if from, err = journalTail(path, o); err != nil {
+		if from, err = journalTail(o); err != nil {
 			return err
 		}
 		if from == "" {
 			o.Tail = -1 // fewer lines than asked for: all of them
 		}
 	}
-	r, stop, err := startJournalctl(path, journalArgs(o, from))
+	r, stop, err := Journalctl(journalArgs(o, from)...)
 	if err != nil {
 		return err
 	}
@@ -54,7 +51,7 @@ func readJournal(o ReadOptions, f func(Entry) error) error {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) && running:
+		case errors.Is(err, os.ErrDeadlineExceeded) && running && (o.Until.IsZero() || time.Now().Before(o.Until)):
 			running = o.Running == nil || o.Running()
 		default:
 			return nil
@@ -62,8 +59,12 @@ func readJournal(o ReadOptions, f func(Entry) error) error {
 	}
 }
 
-// startJournalctl runs journalctl; stop ends it.
-func startJournalctl(path string, args []string) (out *os.File, stop func(), err error) {
+// Journalctl runs journalctl, whose output is out; stop ends it.
+func Journalctl(args ...string) (out *os.File, stop func(), err error) {
+	path, err := journalctl()
+	if err != nil {
+		return nil, nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -85,8 +86,8 @@ func startJournalctl(path string, args []string) (out *os.File, stop func(), err
 
 // journalTail finds the record with which the last o.Tail lines begin. A line
 // in parts is several records, which journalctl would count as lines.
-func journalTail(path string, o ReadOptions) (cursor string, err error) {
-	r, stop, err := startJournalctl(path, append(journalMatch(o), "--reverse", "--output-fields=CONTAINER_PARTIAL_MESSAGE"))
+func journalTail(o ReadOptions) (cursor string, err error) {
+	r, stop, err := Journalctl(append(journalMatch(o), "--reverse", "--output-fields=CONTAINER_PARTIAL_MESSAGE")...)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/state"
+	native "skiff/state/journal"
 )
 
 func config(t testing.TB, driver string) state.LogConfig {
@@ -380,16 +381,16 @@ func TestJournalDatagrams(t *testing.T) {
 	if err := unix.Bind(srv, &unix.SockaddrUnix{Name: path}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := dialJournal(path)
+	conn, err := native.Dial(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Writer{sink: j, now: time.Now}
+	w := &Writer{sink: &journal{conn: conn}, now: time.Now}
 	w.Write(Stderr, []byte("hello\n"+strings.Repeat("y", maxLine+1)+"\n"))
 	for _, want := range []string{"hello", strings.Repeat("y", maxLine), "y"} {
 		buf := make([]byte, 1<<20)
 		n, err := unix.Read(srv, buf)
-		head := appendField(nil, "MESSAGE", []byte(want))
+		head := native.AppendField(nil, "MESSAGE", []byte(want))
 		if err != nil || !bytes.HasPrefix(buf[:n], append(head, "PRIORITY=3\n"...)) {
 			t.Errorf("datagram %.60q (%v)", buf[:n], err)
 		}

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // ticks is the unit of times in /proc/pid/stat: USER_HZ, which is 100 in every
@@ -32,69 +32,52 @@ type process struct {
 	args   string
 	status map[string]string
 	uptime float64 // of the machine, in seconds
+	view   *View
 }
 
-// column is one kind of column: its heading and how to fill it.
-type column struct {
-	head string
-	text func(*process) string
+// View is how a container sees its processes.
+type View struct {
+	// First is the host's id of the container's first process, whose namespaces
+	// count: a process may be in further ones that the container made.
+	First int
+	// Users and Groups are the container's names; an id without one is shown as a
+	// number.
+	Users, Groups map[uint32]string
+
+	level      int // of the container's process namespace below ours, from 1 on
+	uids, gids []idMap
 }
 
-// columns gives the kinds by the names that ps and podman have for them.
-func columns(name string) (column, bool) {
-	switch strings.ToLower(name) {
-	case "user", "euser", "uname":
-		return column{"USER", func(p *process) string { return userName(p.id("Uid", 1)) }}, true
-	case "huser":
-		return column{"HUSER", func(p *process) string { return p.id("Uid", 1) }}, true
-	case "uid", "euid":
-		return column{"UID", func(p *process) string { return p.id("Uid", 1) }}, true
-	case "group", "egroup":
-		return column{"GROUP", func(p *process) string { return groupName(p.id("Gid", 1)) }}, true
-	case "hgroup":
-		return column{"HGROUP", func(p *process) string { return p.id("Gid", 1) }}, true
-	case "pid":
-		return column{"PID", func(p *process) string { return p.inner("NSpid") }}, true
-	case "hpid":
-		return column{"HPID", func(p *process) string { return strconv.Itoa(p.pid) }}, true
-	case "ppid":
-		return column{"PPID", (*process).parent}, true
-	case "pgid", "pgrp":
-		return column{"PGID", func(p *process) string { return p.inner("NSpgid") }}, true
-	case "pcpu", "%cpu", "c":
-		return column{"%CPU", (*process).cpu}, true
-	case "etime", "elapsed":
-		return column{"ELAPSED", func(p *process) string { return p.elapsed().String() }}, true
-	case "tty", "tt", "tname":
-		return column{"TTY", (*process).tty}, true
-	case "time", "cputime":
-		return column{"TIME", func(p *process) string { return p.cpuTime().String() }}, true
-	case "args", "cmd", "command":
-		return column{"COMMAND", func(p *process) string { return p.args }}, true
-	case "comm", "ucmd", "ucomm":
-		return column{"COMMAND", func(p *process) string { return p.comm }}, true
-	case "nice", "ni":
-		return column{"NI", func(p *process) string { return p.stat[16] }}, true
-	case "vsz", "vsize":
-		return column{"VSZ", func(p *process) string { return p.kilobytes("VmSize") }}, true
-	case "rss":
-		return column{"RSS", func(p *process) string { return p.kilobytes("VmRSS") }}, true
-	case "state", "s", "stat":
-		return column{"STATE", func(p *process) string { return p.stat[0] }}, true
-	case "seccomp":
-		return column{"SECCOMP", (*process).seccomp}, true
-	case "capeff":
-		return column{"EFFECTIVE CAPS", func(p *process) string { return p.status["CapEff"] }}, true
+// complete finds out which namespaces the first process is in.
+func (v *View) complete() {
+	dir := "/proc/" + strconv.Itoa(v.First) + "/"
+	status, _ := os.ReadFile(dir + "status")
+	v.level = len(strings.Fields(fields(status)["NSpid"]))
+	if b, err := os.ReadFile(dir + "uid_map"); err == nil {
+		v.uids = parseIDMap(string(b))
 	}
-	return column{}, false
+	if b, err := os.ReadFile(dir + "gid_map"); err == nil {
+		v.gids = parseIDMap(string(b))
+	}
+}
+
+// Known says whether all of these are names of columns.
+func Known(names []string) bool {
+	for _, name := range names {
+		if _, ok := columnOf(name); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // Rows gives a heading and one row per process that still exists.
-func Rows(pids []int, names []string) ([][]string, error) {
+func Rows(pids []int, names []string, view View) ([][]string, error) {
+	view.complete()
 	cols := make([]column, len(names))
 	rows := [][]string{make([]string, len(names))}
 	for i, name := range names {
-		c, ok := columns(name)
+		c, ok := columnOf(name)
 		if !ok {
 			return nil, fmt.Errorf("unknown descriptor %q: use names such as pid, user, args or options of ps such as -ef", name)
 		}
@@ -108,6 +91,7 @@ func Rows(pids []int, names []string) ([][]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.view = &view
 		row := make([]string, len(cols))
 		for i, c := range cols {
 			row[i] = c.text(p)
@@ -127,21 +111,17 @@ func read(pid int) (*process, error) {
 	if open < 0 || end < open {
 		return nil, fmt.Errorf("cannot read the status of process %d", pid)
 	}
-	p := &process{pid: pid, comm: string(stat[open+1 : end]), stat: strings.Fields(string(stat[end+1:])), status: map[string]string{}}
+	p := &process{pid: pid, comm: printable(string(stat[open+1 : end])), stat: strings.Fields(string(stat[end+1:]))}
 	if len(p.stat) < 22 {
 		return nil, fmt.Errorf("cannot read the status of process %d", pid)
 	}
 	cmdline, _ := os.ReadFile(dir + "cmdline")
-	p.args = strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
+	p.args = printable(strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '}))))
 	if p.args == "" {
 		p.args = "[" + p.comm + "]"
 	}
 	status, _ := os.ReadFile(dir + "status")
-	for line := range strings.Lines(string(status)) {
-		if name, value, ok := strings.Cut(line, ":"); ok {
-			p.status[name] = strings.TrimSpace(value)
-		}
-	}
+	p.status = fields(status)
 	up, err := os.ReadFile("/proc/uptime")
 	if err != nil {
 		return nil, err
@@ -151,22 +131,33 @@ func read(pid int) (*process, error) {
 	return p, err
 }
 
-// id is one of the four ids in a Uid or Gid line: real, effective, saved, file system.
-func (p *process) id(name string, which int) string {
-	f := strings.Fields(p.status[name])
-	if which >= len(f) {
-		return "?"
+// fields are the lines of proc_pid_status(5) by their names.
+func fields(status []byte) map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(string(status)) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			out[name] = strings.TrimSpace(value)
+		}
 	}
-	return f[which]
+	return out
 }
 
-// inner is the id in the innermost namespace, as the container sees it.
+// inner is an id as the container sees it; 0, as the kernel has it, for what is
+// outside of the container's namespace.
 func (p *process) inner(name string) string {
-	f := strings.Fields(p.status[name])
-	if len(f) == 0 {
+	return innerID(p.status[name], p.view.level)
+}
+
+// innerID picks the id at a level from the ids in all nested namespaces.
+func innerID(ids string, level int) string {
+	f := strings.Fields(ids)
+	switch {
+	case level < 1:
 		return "?"
+	case level > len(f):
+		return "0"
 	}
-	return f[len(f)-1]
+	return f[level-1]
 }
 
 // parent is the parent's id as the process itself sees it: 0 for one that was
@@ -176,16 +167,22 @@ func (p *process) parent() string {
 	if err != nil {
 		return "?"
 	}
-	mine := strings.Fields(p.status["NSpid"])
-	other, err := read(ppid)
+	other, err := os.ReadFile("/proc/" + strconv.Itoa(ppid) + "/status")
 	if err != nil {
 		return "0"
 	}
-	theirs := strings.Fields(other.status["NSpid"])
-	if len(theirs) < len(mine) {
-		return "0"
-	}
-	return theirs[len(theirs)-1]
+	return innerID(fields(other)["NSpid"], p.view.level)
+}
+
+// printable keeps what a process calls itself to one line and from speaking to
+// the reader's terminal, as ps does.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func (p *process) number(field int) float64 {
@@ -224,7 +221,11 @@ func (p *process) tty() string {
 	return fmt.Sprintf("%d:%d", major, minor)
 }
 
+// kilobytes is a size; 0 for a thread of the kernel or a process that has ended.
 func (p *process) kilobytes(name string) string {
+	if p.status[name] == "" {
+		return "0"
+	}
 	return strings.TrimSuffix(p.status[name], " kB")
 }
 
@@ -240,16 +241,12 @@ func (p *process) seccomp() string {
 	return "?"
 }
 
-func userName(id string) string {
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
+// label is what a security module calls the process; "?" without one.
+func (p *process) label() string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/attr/current")
+	text := strings.Trim(string(b), "\n\x00")
+	if err != nil || text == "" {
+		return "?"
 	}
-	return id
-}
-
-func groupName(id string) string {
-	if g, err := user.LookupGroupId(id); err == nil {
-		return g.Name
-	}
-	return id
+	return text
 }

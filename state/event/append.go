@@ -17,12 +17,14 @@ import (
 type Log struct {
 	// Path is the file; empty keeps nothing.
 	Path string `json:"path,omitempty"`
+	// Journal sends events to the system's journal instead, as those of Path.
+	Journal bool `json:"journal,omitempty"`
 	// MaxSize is the size in bytes at which the older half is dropped; 0 or less
 	// means never.
 	MaxSize int64 `json:"maxSize,omitempty"`
 }
 
-// Append writes events, all with one write.
+// Append writes events, to a file all with one write.
 func (l Log) Append(events ...Event) error {
 	if l.Path == "" || len(events) == 0 {
 		return nil
@@ -36,7 +38,16 @@ func (l Log) Append(events ...Event) error {
 		if err != nil {
 			return fmt.Errorf("cannot log an event: %w", err)
 		}
+		if l.Journal {
+			if err := l.send(&events[i], line); err != nil {
+				return fmt.Errorf("cannot log an event in the journal: %w", err)
+			}
+			continue
+		}
 		lines = append(append(lines, line...), '\n')
+	}
+	if l.Journal {
+		return nil
 	}
 	if err := l.write(lines); err != nil {
 		return fmt.Errorf("cannot log an event: %w", err)
