@@ -73,6 +73,12 @@ type Extras struct {
 	// CgroupConf are files of the cgroup (v2) and what is written to them.
 	// OCI: linux.resources.unified. Podman: --cgroup-conf.
 	CgroupConf map[string]string `json:"cgroupConf,omitempty"`
+	// ReadOnlyDev makes /dev and /dev/shm of a read-only container read-only too.
+	// Podman: --read-only-tmpfs=false.
+	ReadOnlyDev bool `json:"readOnlyDev,omitempty"`
+	// HooksDirs are where the files are that say which hooks the container has, the
+	// most important last; without any the usual ones. Podman: --hooks-dir.
+	HooksDirs []string `json:"hooksDirs,omitempty"`
 	// RdtClass is a class of service of Intel RDT. OCI: linux.intelRdt.closID.
 	// Podman: --rdt-class.
 	RdtClass string `json:"rdtClass,omitempty"`

@@ -197,6 +197,12 @@ func (b *builder) paths() error {
 	sec := b.cfg.Security
 	b.out.Linux.MaskedPaths = append(without(maskedPaths(b.in.Host.CPUs), sec.Unmask), sec.Mask...)
 	b.out.Linux.ReadonlyPaths = without(readonlyPaths(), sec.Unmask)
+	if b.has(specs.CgroupNamespace) && !b.in.Host.Cgroup.V2() && b.in.Host.Cgroup.Mode != "" &&
+		!b.cfg.Extra().WritableCgroups && !unmasks(sec.Unmask, "/sys/fs/cgroup") {
+		// Of cgroup v1 the runtime makes the hierarchies read-only, but not the
+		// directory of them.
+		b.out.Linux.ReadonlyPaths = append(b.out.Linux.ReadonlyPaths, "/sys/fs/cgroup")
+	}
 	if b.in.Host.UserNS && !b.has(specs.NetworkNamespace) && !unmasks(sec.Unmask, "/sys/kernel") {
 		// /sys is the host's own then, see sysMount.
 		b.out.Linux.MaskedPaths = append(b.out.Linux.MaskedPaths, "/sys/kernel")
