@@ -53,6 +53,7 @@ func extraFlags() []cli.Flag {
 		text("Where the seccomp profile comes from: default, image", "seccomp-policy"),
 		list("Options of the storage driver for this container", "storage-opt"),
 		text("GPUs for the container", "gpus"),
+		text("Accepted and left out: no kernel that skiff runs on has this limit", "kernel-memory"),
 	}
 }
 

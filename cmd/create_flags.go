@@ -105,7 +105,6 @@ func resourceFlags() []cli.Flag {
 		text("Memory limit in bytes, with b, k, m or g", "memory", "m"),
 		text("Limit of memory plus swap, -1 for no limit on swap", "memory-swap"),
 		text("Soft memory limit", "memory-reservation"),
-		text("Accepted and left out: no kernel that skiff runs on has this limit", "kernel-memory"),
 		number("How eagerly to swap, 0 to 100", "memory-swappiness"),
 		toggle("Do not kill when memory runs out", "oom-kill-disable"),
 		number("How readily the kernel kills the container, -1000 to 1000", "oom-score-adj"),

@@ -45,7 +45,7 @@ type Status struct {
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	// ExitCode is the first process's status, or 128 plus the number of the
-	// signal that ended it.
+	// signal that ended it; -1 where it ran for too long (Podman: --timeout).
 	ExitCode  int  `json:"exitCode"`
 	OOMKilled bool `json:"oomKilled,omitempty"`
 	// StoppedByUser says that it ended because the user wanted that: stop, or kill

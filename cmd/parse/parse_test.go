@@ -142,7 +142,10 @@ func TestLimits(t *testing.T) {
 	ns := func(s string) (string, error) { k, v, _ := strings.Cut(s, "="); return Namespace(k, v) }
 	check(t, "namespace", ns, []test{{"pid=host", `"host"`}, {"ipc=shareable", `"shareable"`}, {"uts=container:x", `"container:x"`}, {"pid=shareable", "!want private"}, {"userns=container:x", `"container:x"`}, {"userns=keep-id:uid=1", `"keep-id:uid=1"`}, {"userns=ns:/a", `"ns:/a"`}, {"userns=ns:a", "!want auto"}, {"userns=nonsense", "!want auto"}, {"pid=container:", "!want"}})
 	check(t, "log", func(s string) (state.LogConfig, error) { w := strings.Fields(s); return LogDriver(w[0], w[1:]) }, []test{
-		{"json-file max-size=1m max-file=2", `{"driver":"json-file","maxSize":1048576,"maxFiles":2,"options":{"max-file":"2","max-size":"1m"}}`},
+		{"json-file max-size=1m max-file=2", `{"driver":"json-file","maxSize":1000000,"maxFiles":2,"options":{"max-file":"2","max-size":"1m"}}`},
+		{"k8s-file max-size=3.051mb", `{"driver":"k8s-file","maxSize":3051000,"options":{"max-size":"3.051mb"}}`},
+		{"local max-size=8000", `{"driver":"json-file","maxSize":8000,"options":{"max-size":"8000"}}`},
+		{"local max-size=m", "!invalid size"}, {"local max-size=1e9p", "!invalid size"}, {"local max-size=99999999999p", "!too large"},
 		{"local", `{"driver":"json-file"}`}, {"foo", "!invalid log driver"}, {"none max-size=0", "!must not be 0"}, {"none foo=1", "!unknown option"}, {"none path=x", "!absolute"}})
 	check(t, "keys", DetachKeys, []test{{"ctrl-p,ctrl-q", `"EBE="`}, {"", "null"}, {"a,ctrl-[", `"YRs="`}, {"ctrl-@", `"AA=="`}, {"ctrl-1", "!neither"}, {"ab", "!neither"}, {"a,", "!neither"}})
 }

@@ -28,7 +28,7 @@ const (
 
 // Log defaults: a container's log is bounded.
 const (
-	defaultLogSize  = 10 << 20
+	defaultLogSize  = 10_000_000
 	defaultLogFiles = 3
 )
 
