@@ -125,6 +125,8 @@ func TestNetworks(t *testing.T) {
 	})
 	check(t, "host", ExtraHost, []test{{"a:1.2.3.4", `["a:1.2.3.4"]`}, {"a=::1", `["a:::1"]`}, {"a:[::1]", `["a:::1"]`}, {"a;b:host-gateway", `["a:host-gateway","b:host-gateway"]`},
 		{"a", "!want"}, {"a:x", "!IP address"}, {":1.2.3.4", "!want"}, {"a b:1.2.3.4", "!invalid"}})
+	check(t, "link", Link, []test{{"db", `{"id":"","name":"db","alias":"db"}`}, {"/db:my-sql", `{"id":"","name":"db","alias":"my-sql"}`}, {"a_b.c-", `{"id":"","name":"a_b.c-","alias":"a_b.c-"}`},
+		{"", "!want NAME"}, {":a", "!want NAME"}, {"a:", "!want NAME"}, {"a:b c", "!invalid link"}, {"a:b:c", "!invalid link"}})
 	check(t, "dns", IP, []test{{"8.8.8.8", `"8.8.8.8"`}, {"x", "!invalid"}})
 	check(t, "search", DNSSearch, []test{{".", `"."`}, {"example.com.", `"example.com"`}, {"a b", "!invalid"}})
 	check(t, "option", DNSOption, []test{{"ndots:2", `"ndots:2"`}, {"a b", "!one word"}, {"", "!one word"}})

@@ -147,7 +147,7 @@ func hostConfig(c Container) *HostConfig {
 		ExtraHosts: list(cfg.Network.ExtraHosts), GroupAdd: list(cfg.Process.Groups),
 		IpcMode: ipcMode(cfg.Namespaces.Ipc), PidMode: namespaceMode(cfg.Namespaces.Pid),
 		UTSMode: namespaceMode(cfg.Namespaces.Uts), UsernsMode: usernsMode(cfg), IDMappings: idMapTexts(cfg.IDMaps),
-		Links: []string{}, Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
+		Links: links(cfg), Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
 		ReadonlyRootfs: cfg.ReadOnly, SecurityOpt: list(cfg.Security.Options),
 		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
 		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: nonNil(cfg.Extra().CgroupConf),
@@ -166,6 +166,16 @@ func hostConfig(c Container) *HostConfig {
 	}
 	h.Devices, h.Ulimits = list(h.Devices), list(h.Ulimits)
 	return h
+}
+
+// links are written as Docker does: the other container, this one and its name
+// for the other.
+func links(cfg *state.Config) []string {
+	out := []string{}
+	for _, l := range cfg.Extra().Links {
+		out = append(out, "/"+l.Name+":/"+cfg.Name+"/"+l.Alias)
+	}
+	return out
 }
 
 // rlimitPrefix begins the kernel's names of limits, which Podman shows.

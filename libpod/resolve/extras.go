@@ -117,7 +117,7 @@ func extrasUsed(x state.Extras) bool {
 		x.AddUser || x.PasswdEntry != "" || x.GroupEntry != "" || len(x.HostUsers) > 0 || x.KeepGroups ||
 		len(x.ChrootDirs) > 0 || x.NoHostname || x.NoHosts || x.HostsFile != "" || x.PidFile != "" ||
 		x.MonitorPidFile != "" || len(x.Requires) > 0 || x.Rootfs != nil || len(x.Secrets) > 0 ||
-		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" || x.ReadOnlyDev || len(x.HooksDirs) > 0
+		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" || x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0
 }
 
 // proxyNames are the variables that tell programs of a proxy.

@@ -86,6 +86,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err := s.hostsBase(net); err != nil {
 		return err
 	}
+	if err := s.link(net); err != nil {
+		return err
+	}
 	if err := net.begin(ctx); err != nil {
 		return err
 	}
