@@ -36,8 +36,7 @@ func (a *applier) cgroups(opt options, place string) error {
 			break
 		}
 	}
-	if err == nil && opt.set&unix.MOUNT_ATTR_RDONLY != 0 {
-		// What lists the hierarchies is no more to be written to than they are.
+	if err == nil && a.o.ReadOnlyCgroups {
 		err = unix.MountSetattr(dir, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	if err != nil {
