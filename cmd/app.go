@@ -54,6 +54,8 @@ type Globals struct {
 	Modules               []string
 	VolumePath            string
 	EventsBackend         string
+	HooksDirs             []string
+	DefaultMountsFile     string
 	// remote is the option that asks for another machine; empty without.
 	remote string
 	// given are the options that were read so far, as --name=value.
@@ -116,7 +118,30 @@ func loadSettings(app *App) (settings.Settings, error) {
 			os.Setenv(name, val)
 		}
 	}
-	return set, nil
+	return set, forContainers(app.Global, &set)
+}
+
+// forContainers applies the options about what all containers get.
+func forContainers(g Globals, set *settings.Settings) error {
+	if len(g.HooksDirs) > 0 {
+		set.Engine.HooksDirs = nil
+	}
+	for _, dir := range g.HooksDirs {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		if st, err := os.Stat(abs); err != nil || !st.IsDir() {
+			return usagef("cannot use --hooks-dir %q: it is not a directory", dir)
+		}
+		set.Engine.HooksDirs = append(set.Engine.HooksDirs, abs)
+	}
+	if g.DefaultMountsFile == "" {
+		return nil
+	}
+	mounts, err := settings.ReadMounts(g.DefaultMountsFile)
+	set.Containers.Mounts = append(set.Containers.Mounts, mounts...)
+	return err
 }
 
 func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {

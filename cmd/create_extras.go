@@ -53,6 +53,8 @@ func extraFlags() []cli.Flag {
 		text("Where the seccomp profile comes from: default, image", "seccomp-policy"),
 		list("Options of the storage driver for this container", "storage-opt"),
 		text("GPUs for the container", "gpus"),
+		list("Know another container of the default network by a name, as NAME[:ALIAS]", "link"),
+		text("Accepted and left out: no kernel that skiff runs on has this limit", "kernel-memory"),
 	}
 }
 
@@ -207,6 +209,7 @@ func (f *form) extraFiles(x *state.Extras) {
 func (f *form) extraMachine(x *state.Extras) {
 	c := f.c
 	x.Requires = c.StringSlice("requires")
+	values(f, "link", parse.Link, func(l state.Link) { x.Links = append(x.Links, l) })
 	values(f, "device-cgroup-rule", parse.DeviceRule, func(s string) { x.DeviceRules = append(x.DeviceRules, s) })
 	values(f, "cgroup-conf", parse.CgroupConf, func(kv [2]string) {
 		if x.CgroupConf == nil {

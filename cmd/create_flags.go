@@ -79,6 +79,7 @@ func imageFlags() []cli.Flag {
 		toggle("Print no progress of a pull", "quiet", "q"),
 		text("File with registry logins", "authfile"),
 		text("Directory with certificates for registries", "cert-dir"),
+		credsFlag(),
 		&cli.BoolFlag{Name: "tls-verify", Value: true, Usage: "Demand HTTPS and verify certificates of registries"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"skiff/cmd/parse"
@@ -26,10 +27,32 @@ func (f *form) network() {
 	values(f, "publish", parse.Publish, func(p []state.Port) { n.Ports = append(n.Ports, p...) })
 	values(f, "expose", parse.Expose, func(p []string) { n.Expose = append(n.Expose, p...) })
 	n.PublishAll = c.Bool("publish-all")
-	if f.err == nil && (n.Mode == state.ModeHost || n.Mode == state.ModeNone) && (len(n.Ports) > 0 || n.PublishAll) {
-		f.warn(fmt.Sprintf("published ports are discarded with the network %q", n.Mode))
-		n.Ports, n.PublishAll = nil, false
+	if f.err == nil && (len(n.Ports) > 0 || n.PublishAll) {
+		f.unpublishable(n)
 	}
+}
+
+// unpublishable discards ports that the network has no use for, and says so the
+// way the command that skiff is called as does: Docker has nothing to say of the
+// network none, and refuses another container's (libpod/resolve does).
+func (f *form) unpublishable(n *state.Network) {
+	mode, _, _ := strings.Cut(n.Mode, ":")
+	switch mode {
+	case state.ModeHost, state.ModeNone:
+	case strings.TrimSuffix(state.ModeContainer, ":"):
+		if f.docker {
+			return
+		}
+	default:
+		return
+	}
+	switch {
+	case !f.docker:
+		f.note(fmt.Sprintf("Port mappings have been discarded because %q network namespace mode does not support them", mode))
+	case mode == state.ModeHost:
+		f.note("WARNING: Published ports are discarded when using host network mode")
+	}
+	n.Ports, n.PublishAll = nil, false
 }
 
 func (f *form) names() {
@@ -55,6 +78,9 @@ func (f *form) memory() {
 		sized(f, "memory-swap", func(n int64) { r.MemorySwap = n })
 	}
 	sized(f, "memory-reservation", func(n int64) { r.MemoryReservation = n })
+	sized(f, "kernel-memory", func(int64) {
+		f.warn("The --kernel-memory flag is no longer supported. This flag is a noop.")
+	})
 	f.number("memory-swappiness", -1, 100, func(n int) {
 		if n >= 0 {
 			v := int64(n)
@@ -145,7 +171,8 @@ func (f *form) mounts() {
 	}, add)
 	values(f, "tmpfs", parse.Tmpfs, add)
 	f.cfg.ReadOnly, f.req.Explicit.ReadOnly = f.c.Bool("read-only"), f.c.IsSet("read-only")
-	f.cfg.ReadOnlyTmpfs = f.cfg.ReadOnly && f.c.Bool("read-only-tmpfs")
+	f.cfg.ReadOnlyTmpfs = f.c.Bool("read-only-tmpfs")
+	f.req.Explicit.ReadOnlyTmpfs = f.c.IsSet("read-only-tmpfs")
 }
 
 func (f *form) security() {

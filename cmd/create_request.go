@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,9 +30,10 @@ type form struct {
 	req libpod.CreateRequest
 	cfg *state.Config
 	cwd string
-	// warn tells what the user should know although the container is made.
-	warn func(string)
-	err  error
+	// warn tells what the user should know although the container is made; note
+	// does so without a time and a level, for what scripts look for.
+	warn, note func(string)
+	err        error
 	// docker says that the command goes by that name.
 	docker bool
 }
@@ -46,6 +48,7 @@ func createRequest(app *App, c *cli.Context) (libpod.CreateRequest, error) {
 		cwd = "/"
 	}
 	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn, docker: app.Docker}
+	f.note = func(line string) { fmt.Fprintln(app.Err, line) }
 	f.req.Config = f.cfg
 	f.req.Image = c.Args().First()
 	f.cfg.Image.Given = f.req.Image
@@ -57,7 +60,31 @@ func createRequest(app *App, c *cli.Context) (libpod.CreateRequest, error) {
 			return libpod.CreateRequest{}, usage(f.err)
 		}
 	}
+	if creds := c.String("creds"); creds != "" {
+		if f.req.Username, f.req.Password, err = userAndPassword(app, creds); err != nil {
+			return libpod.CreateRequest{}, err
+		}
+		f.cfg.CreateCommand = withoutPassword(os.Args, creds)
+	}
 	return f.req, nil
+}
+
+// withoutPassword is a command line to be stored, where who may inspect the
+// container may not learn the password.
+func withoutPassword(args []string, creds string) []string {
+	user, _, given := strings.Cut(creds, ":")
+	if !given {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == creds && i > 0 && out[i-1] == "--creds" {
+			out[i] = user
+		} else if a == "--creds="+creds {
+			out[i] = "--creds=" + user
+		}
+	}
+	return out
 }
 
 // usage marks err as a mistake in the command line, unless it is about a file.

@@ -17,6 +17,8 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "connection", Aliases: []string{"c"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
 		&cli.StringFlag{Name: "events-backend", Usage: "Where to log events: file, journald or none"},
+		&cli.StringFlag{Name: "default-mounts-file", Usage: "File with mounts for every container, one SOURCE[:TARGET] a line"},
+		&cli.StringSliceFlag{Name: "hooks-dir", Usage: "Directory with OCI hooks"},
 		&cli.StringFlag{Name: "log-level", Aliases: []string{"l"}, Usage: "Print messages at this level and above: trace, debug, info, warn, error, fatal, panic (default \"warn\")"},
 		&cli.StringSliceFlag{Name: "module", Usage: "Load a containers.conf module"},
 		&cli.BoolFlag{Name: "noout", Usage: "Print nothing to standard output"},
@@ -132,6 +134,7 @@ func takeGlobals(app *App, c *cli.Context) error {
 	g.RuntimeFlags, g.Modules = c.StringSlice("runtime-flag"), c.StringSlice("module")
 	g.VolumePath = c.String("volumepath")
 	g.EventsBackend = c.String("events-backend")
+	g.HooksDirs, g.DefaultMountsFile = c.StringSlice("hooks-dir"), c.String("default-mounts-file")
 	g.LogLevel = c.String("log-level")
 	for _, name := range []string{"connection", "remote", "url"} {
 		if c.IsSet(name) && c.String(name) != "" && (name != "remote" || c.Bool(name)) {

@@ -59,19 +59,24 @@ func registryRequest(app *App, c *cli.Context, req *imagecall.Request) error {
 		req.TLSVerify = &v
 	}
 	if creds := c.String("creds"); creds != "" {
-		user, password, given := strings.Cut(creds, ":")
-		if user == "" {
-			return usagef("invalid credentials %q: the user name is empty", creds)
+		var err error
+		if req.Username, req.Password, err = userAndPassword(app, creds); err != nil {
+			return err
 		}
-		if !given {
-			var err error
-			if password, err = askPassword(app); err != nil {
-				return err
-			}
-		}
-		req.Username, req.Password = user, password
 	}
 	return retryRequest(app, c, req)
+}
+
+// userAndPassword reads USERNAME[:PASSWORD] and asks for a password that is not there.
+func userAndPassword(app *App, creds string) (user, password string, err error) {
+	user, password, given := strings.Cut(creds, ":")
+	if user == "" {
+		return "", "", usagef("invalid credentials %q: the user name is empty", creds)
+	}
+	if !given {
+		password, err = askPassword(app)
+	}
+	return user, password, err
 }
 
 func retryRequest(app *App, c *cli.Context, req *imagecall.Request) error {

@@ -34,6 +34,8 @@ type CreateRequest struct {
 	Authfile  string
 	CertDir   string
 	TLSVerify *bool
+	// Username and Password are for the registry; both may be empty.
+	Username, Password string
 	// Retry and RetryDelay say how a pull that fails is tried again, as in
 	// imagecall.Request.
 	Retry      *int

@@ -70,9 +70,13 @@ func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (
 	if err != nil {
 		return sandbox.ExecOptions{}, err
 	}
+	env := mergeEnv(cfg.Process.Env, secret)
+	if linked, err := e.Links(cfg, true); err == nil && len(linked.Env) > 0 {
+		env = mergeEnv(linked.Env, env)
+	}
 	o := sandbox.ExecOptions{
 		Args: req.Args,
-		Env:  spec.Environment(mergeEnv(mergeEnv(cfg.Process.Env, secret), req.Env), cfg.Hostname, user.Home, req.TTY || req.FirstTerm && cfg.Process.Terminal),
+		Env:  spec.Environment(mergeEnv(env, req.Env), cfg.Hostname, user.Home, req.TTY || req.FirstTerm && cfg.Process.Terminal),
 		Cwd:  req.Cwd,
 		User: user,
 	}

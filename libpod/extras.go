@@ -109,7 +109,7 @@ func (e *Engine) RemoveImage(ctx context.Context, name string) error {
 	}
 	for _, c := range containers {
 		if c.Config.Image.ID == img.ID {
-			return state.Errorf(state.ErrInUse, "image %s is not removed: it is in use by container %s", name, c.Config.Name)
+			return state.Errorf(state.ErrInUse, "image %s is not removed: image is in use by a container: %s", name, c.Config.Name)
 		}
 	}
 	res, err := e.ImageRemove(ctx, []string{name}, ImageRemoveOptions{}, Streams{})

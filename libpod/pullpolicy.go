@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
 	"skiff/rootfs/welcome"
 	"skiff/state"
 )
@@ -26,8 +27,15 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 	if req.Image == "" {
 		return nil, "", nil
 	}
+	archive := layer.InFile(req.Image)
+	if archive && (req.Pull == "" || req.Pull == pullNever) {
+		req.Pull = pullMissing // nobody needs to be asked for a file
+	}
 	if req.Pull == "" || req.Pull == pullMissing || req.Pull == pullNever {
 		img, full, err = e.Images.Lookup(req.Image)
+		if archive && errors.Is(err, state.ErrInvalid) {
+			err = layer.Unknown(req.Image) // a path is no name
+		}
 		if err == nil && fits(img, req.Platform) {
 			return img, full, nil
 		}
@@ -39,7 +47,7 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 			return img, welcome.Name, err
 		}
 		if req.Pull == pullNever {
-			return nil, "", state.Errorf(state.ErrNotFound, "%s: image not known, and the pull policy is never", req.Image)
+			return nil, "", layer.Unknown(req.Image)
 		}
 	}
 	policy := req.Pull
@@ -56,6 +64,8 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		AuthFile:   req.Authfile,
 		CertDir:    req.CertDir,
 		TLSVerify:  req.TLSVerify,
+		Username:   req.Username,
+		Password:   req.Password,
 		Retry:      req.Retry,
 		RetryDelay: req.RetryDelay,
 	}, stdio)

@@ -186,7 +186,8 @@ func (e *Engine) TakeDown(id string, st state.Status) error {
 	st.Teardown.Netlink = nil
 	_, err := teardown.Run(st.Teardown)
 	errs = append(errs, err)
-	return errors.Join(append(errs, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))...)
+	errs = append(errs, os.RemoveAll(e.Roots.Sandboxes()+"/"+id))
+	return errors.Join(append(errs, e.RunPoststop(id, st.Teardown.Hooks))...)
 }
 
 // cgroups finds the cgroups that were made for a container by a start that did

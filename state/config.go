@@ -76,7 +76,8 @@ type Config struct {
 }
 
 // Dependencies are the ids of the containers that have to run before this one
-// can: those whose namespaces it shares, and those it was told to require.
+// can: those whose namespaces it shares, those it is linked to, and those it was
+// told to require.
 func (c *Config) Dependencies() []string {
 	ids := []string{}
 	n := c.Namespaces
@@ -84,6 +85,9 @@ func (c *Config) Dependencies() []string {
 		if id, ok := strings.CutPrefix(mode, ModeContainer); ok {
 			ids = append(ids, id)
 		}
+	}
+	for _, l := range c.Extra().Links {
+		ids = append(ids, l.ID)
 	}
 	return append(ids, c.Extra().Requires...)
 }

@@ -73,9 +73,26 @@ type Extras struct {
 	// CgroupConf are files of the cgroup (v2) and what is written to them.
 	// OCI: linux.resources.unified. Podman: --cgroup-conf.
 	CgroupConf map[string]string `json:"cgroupConf,omitempty"`
+	// ReadOnlyDev makes /dev and /dev/shm of a read-only container read-only too.
+	// Podman: --read-only-tmpfs=false.
+	ReadOnlyDev bool `json:"readOnlyDev,omitempty"`
+	// Links are containers of the default network that this one knows by name.
+	// Docker: --link.
+	Links []Link `json:"links,omitempty"`
+	// HooksDirs are where the files are that say which hooks the container has, the
+	// most important last; without any the usual ones. Podman: --hooks-dir.
+	HooksDirs []string `json:"hooksDirs,omitempty"`
 	// RdtClass is a class of service of Intel RDT. OCI: linux.intelRdt.closID.
 	// Podman: --rdt-class.
 	RdtClass string `json:"rdtClass,omitempty"`
+}
+
+// Link is another container that a container knows by a name. Docker: --link.
+type Link struct {
+	ID string `json:"id"`
+	// Name is the other container's when the link was made, Alias the name for it.
+	Name  string `json:"name"`
+	Alias string `json:"alias"`
 }
 
 // HostRoot is a directory of the host that is a container's root file system.

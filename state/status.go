@@ -45,7 +45,7 @@ type Status struct {
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	// ExitCode is the first process's status, or 128 plus the number of the
-	// signal that ended it.
+	// signal that ended it; -1 where it ran for too long (Podman: --timeout).
 	ExitCode  int  `json:"exitCode"`
 	OOMKilled bool `json:"oomKilled,omitempty"`
 	// StoppedByUser says that it ended because the user wanted that: stop, or kill
@@ -79,6 +79,20 @@ type Teardown struct {
 	// Engine asks for `skiff` itself to take the network down, for what cannot be
 	// said as data (iptables rules).
 	Engine bool `json:"engine,omitempty"`
+	// Hooks are programs of the host that run when all else is undone; with Engine
+	// only. OCI: hooks.poststop.
+	Hooks []Hook `json:"hooks,omitempty"`
+}
+
+// Hook is a program of the host that takes part in a container's life.
+type Hook struct {
+	// Path is absolute. Args has the program's own name first; without any that is
+	// Path. Env is all of its environment.
+	Path string   `json:"path"`
+	Args []string `json:"args,omitempty"`
+	Env  []string `json:"env,omitempty"`
+	// Timeout is in seconds; 0 means skiff's own bound.
+	Timeout int `json:"timeout,omitempty"`
 }
 
 // What the user wants of a container, see Desired.

@@ -29,7 +29,11 @@ func Ulimit(s string) (u state.Ulimit, err error) {
 		}
 	}
 	if u.Hard != -1 && (u.Soft == -1 || u.Soft > u.Hard) {
-		return u, fmt.Errorf("invalid ulimit %q: the soft limit must be less than or equal to the hard limit", s)
+		soft := strconv.FormatInt(u.Soft, 10)
+		if u.Soft == -1 {
+			soft += " (unlimited)"
+		}
+		return u, fmt.Errorf("ulimit option %q requires name=SOFT:HARD, failed to be parsed: ulimit soft limit must be less than or equal to hard limit: soft: %s, hard: %d", s, soft, u.Hard)
 	}
 	return u, nil
 }

@@ -41,7 +41,7 @@ func logOption(l *state.LogConfig, o string) error {
 			l.MaxSize = -1
 			return nil
 		}
-		n, err := Size(v)
+		n, err := decimalSize(v)
 		if err == nil && n == 0 {
 			err = fmt.Errorf("the size must not be 0; -1 means no limit")
 		}

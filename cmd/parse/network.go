@@ -204,3 +204,21 @@ func DNSOption(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// Link reads NAME[:ALIAS]; the container is looked up later. Docker: --link.
+func Link(s string) (l state.Link, err error) {
+	name, alias, given := strings.Cut(strings.TrimPrefix(s, "/"), ":")
+	if !given {
+		alias = name
+	}
+	if name == "" || alias == "" {
+		return l, fmt.Errorf("invalid link %q: want NAME[:ALIAS]", s)
+	}
+	if alias, err = Hostname("link", alias); err != nil && given {
+		return l, err
+	}
+	if err != nil {
+		alias = name // it is a container's name then, which /etc/hosts can hold
+	}
+	return state.Link{Name: name, Alias: alias}, nil
+}

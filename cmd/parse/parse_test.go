@@ -125,6 +125,8 @@ func TestNetworks(t *testing.T) {
 	})
 	check(t, "host", ExtraHost, []test{{"a:1.2.3.4", `["a:1.2.3.4"]`}, {"a=::1", `["a:::1"]`}, {"a:[::1]", `["a:::1"]`}, {"a;b:host-gateway", `["a:host-gateway","b:host-gateway"]`},
 		{"a", "!want"}, {"a:x", "!IP address"}, {":1.2.3.4", "!want"}, {"a b:1.2.3.4", "!invalid"}})
+	check(t, "link", Link, []test{{"db", `{"id":"","name":"db","alias":"db"}`}, {"/db:my-sql", `{"id":"","name":"db","alias":"my-sql"}`}, {"a_b.c-", `{"id":"","name":"a_b.c-","alias":"a_b.c-"}`},
+		{"", "!want NAME"}, {":a", "!want NAME"}, {"a:", "!want NAME"}, {"a:b c", "!invalid link"}, {"a:b:c", "!invalid link"}})
 	check(t, "dns", IP, []test{{"8.8.8.8", `"8.8.8.8"`}, {"x", "!invalid"}})
 	check(t, "search", DNSSearch, []test{{".", `"."`}, {"example.com.", `"example.com"`}, {"a b", "!invalid"}})
 	check(t, "option", DNSOption, []test{{"ndots:2", `"ndots:2"`}, {"a b", "!one word"}, {"", "!one word"}})
@@ -142,7 +144,10 @@ func TestLimits(t *testing.T) {
 	ns := func(s string) (string, error) { k, v, _ := strings.Cut(s, "="); return Namespace(k, v) }
 	check(t, "namespace", ns, []test{{"pid=host", `"host"`}, {"ipc=shareable", `"shareable"`}, {"uts=container:x", `"container:x"`}, {"pid=shareable", "!want private"}, {"userns=container:x", `"container:x"`}, {"userns=keep-id:uid=1", `"keep-id:uid=1"`}, {"userns=ns:/a", `"ns:/a"`}, {"userns=ns:a", "!want auto"}, {"userns=nonsense", "!want auto"}, {"pid=container:", "!want"}})
 	check(t, "log", func(s string) (state.LogConfig, error) { w := strings.Fields(s); return LogDriver(w[0], w[1:]) }, []test{
-		{"json-file max-size=1m max-file=2", `{"driver":"json-file","maxSize":1048576,"maxFiles":2,"options":{"max-file":"2","max-size":"1m"}}`},
+		{"json-file max-size=1m max-file=2", `{"driver":"json-file","maxSize":1000000,"maxFiles":2,"options":{"max-file":"2","max-size":"1m"}}`},
+		{"k8s-file max-size=3.051mb", `{"driver":"k8s-file","maxSize":3051000,"options":{"max-size":"3.051mb"}}`},
+		{"local max-size=8000", `{"driver":"json-file","maxSize":8000,"options":{"max-size":"8000"}}`},
+		{"local max-size=m", "!invalid size"}, {"local max-size=1e9p", "!invalid size"}, {"local max-size=99999999999p", "!too large"},
 		{"local", `{"driver":"json-file"}`}, {"foo", "!invalid log driver"}, {"none max-size=0", "!must not be 0"}, {"none foo=1", "!unknown option"}, {"none path=x", "!absolute"}})
 	check(t, "keys", DetachKeys, []test{{"ctrl-p,ctrl-q", `"EBE="`}, {"", "null"}, {"a,ctrl-[", `"YRs="`}, {"ctrl-@", `"AA=="`}, {"ctrl-1", "!neither"}, {"ab", "!neither"}, {"a,", "!neither"}})
 }

@@ -36,6 +36,24 @@ func Size(s string) (int64, error) {
 	return int64(f), nil
 }
 
+// decimalSize is Size with powers of 1000, as Docker and Podman read the size of
+// a log, and only that. Docker: --log-opt max-size.
+func decimalSize(s string) (int64, error) {
+	num, unit := strings.TrimSpace(s), ""
+	if i := strings.IndexFunc(num, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }); i >= 0 {
+		num, unit = num[:i], strings.ToLower(strings.TrimSpace(num[i:]))
+	}
+	shift, ok := unitShift(unit)
+	f, err := strconv.ParseFloat(num, 64)
+	if err != nil || !ok {
+		return 0, fmt.Errorf("invalid size %q: want a number with an optional suffix b, k, m, g, t or p", s)
+	}
+	if f *= math.Pow(1000, float64(shift/10)); f >= math.MaxInt64 {
+		return 0, fmt.Errorf("invalid size %q: too large", s)
+	}
+	return int64(math.Round(f)), nil
+}
+
 func unitShift(unit string) (uint, bool) {
 	if unit == "" || unit == "b" {
 		return 0, true

@@ -34,6 +34,9 @@ func (h *HostConfig) docker() *DockerHostConfig {
 		*l = unlessEmpty(*l)
 	}
 	h.Ulimits = unlessEmpty(h.Ulimits)
+	for i, u := range h.Ulimits {
+		h.Ulimits[i].Name = strings.ToLower(strings.TrimPrefix(u.Name, rlimitPrefix))
+	}
 	h.IDMappings = nil
 	for _, mode := range []*string{&h.PidMode, &h.UTSMode, &h.UsernsMode} {
 		if *mode == "private" {

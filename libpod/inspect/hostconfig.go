@@ -147,7 +147,7 @@ func hostConfig(c Container) *HostConfig {
 		ExtraHosts: list(cfg.Network.ExtraHosts), GroupAdd: list(cfg.Process.Groups),
 		IpcMode: ipcMode(cfg.Namespaces.Ipc), PidMode: namespaceMode(cfg.Namespaces.Pid),
 		UTSMode: namespaceMode(cfg.Namespaces.Uts), UsernsMode: usernsMode(cfg), IDMappings: idMapTexts(cfg.IDMaps),
-		Links: []string{}, Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
+		Links: links(cfg), Privileged: cfg.Security.Privileged, PublishAllPorts: cfg.Network.PublishAll,
 		ReadonlyRootfs: cfg.ReadOnly, SecurityOpt: list(cfg.Security.Options),
 		Sysctls: cfg.Sysctls, Tmpfs: tmpfs(cfg.Mounts), ShmSize: cfg.ShmSize, Runtime: runtimeName(cfg),
 		ConsoleSize: []uint{0, 0}, Init: cfg.Process.Init, CgroupConf: nonNil(cfg.Extra().CgroupConf),
@@ -162,11 +162,24 @@ func hostConfig(c Container) *HostConfig {
 		h.Devices = append(h.Devices, Device{d.Host, d.Container, d.Permissions})
 	}
 	for _, u := range cfg.Ulimits {
-		h.Ulimits = append(h.Ulimits, Ulimit(u))
+		h.Ulimits = append(h.Ulimits, Ulimit{rlimitPrefix + strings.ToUpper(u.Name), u.Soft, u.Hard})
 	}
 	h.Devices, h.Ulimits = list(h.Devices), list(h.Ulimits)
 	return h
 }
+
+// links are written as Docker does: the other container, this one and its name
+// for the other.
+func links(cfg *state.Config) []string {
+	out := []string{}
+	for _, l := range cfg.Extra().Links {
+		out = append(out, "/"+l.Name+":/"+cfg.Name+"/"+l.Alias)
+	}
+	return out
+}
+
+// rlimitPrefix begins the kernel's names of limits, which Podman shows.
+const rlimitPrefix = "RLIMIT_"
 
 func limits(h *HostConfig, res state.Resources) {
 	h.CpuShares, h.NanoCpus = res.CPUShares, res.NanoCPUs
@@ -210,9 +223,19 @@ func nonNil(m map[string]string) map[string]string {
 func logConfig(l state.LogConfig) LogConfig {
 	out := LogConfig{Type: l.Driver, Config: nonNil(l.Options), Path: l.Path, Tag: l.Tag}
 	if l.MaxSize > 0 {
-		out.Size = strconv.FormatInt(l.MaxSize, 10) + "B"
+		out.Size = decimalSize(l.MaxSize)
 	}
 	return out
+}
+
+// decimalSize is a size with up to four digits and a decimal unit, such as 10MB.
+func decimalSize(n int64) string {
+	size, units := float64(n), []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
+	i := 0
+	for size >= 1000 && i < len(units)-1 {
+		size, i = size/1000, i+1
+	}
+	return strconv.FormatFloat(size, 'g', 4, 64) + units[i]
 }
 
 func restartPolicy(r state.RestartPolicy) RestartPolicy {

@@ -184,3 +184,13 @@ func TestSignalName(t *testing.T) {
 		}
 	}
 }
+
+func TestDecimalSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		1: "1B", 999: "999B", 8000: "8kB", 3051000: "3.051MB", 10_000_000: "10MB", 400_000_000: "400MB", 3_199_205: "3.199MB", 2_500_000_000_000: "2.5TB",
+	} {
+		if got := decimalSize(n); got != want {
+			t.Errorf("decimalSize(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

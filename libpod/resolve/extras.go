@@ -30,6 +30,7 @@ func (b *builder) extras() error {
 	} else if x.InitPath != "" {
 		return invalid("--init-path needs --init")
 	}
+	x.HooksDirs = conf.Engine.HooksDirs
 	x.HostsFile = firstOf(x.HostsFile, conf.Containers.BaseHostsFile)
 	x.NoHosts = x.NoHosts || conf.Containers.NoHosts
 	if len(conf.Containers.CgroupConf) > 0 {
@@ -116,7 +117,7 @@ func extrasUsed(x state.Extras) bool {
 		x.AddUser || x.PasswdEntry != "" || x.GroupEntry != "" || len(x.HostUsers) > 0 || x.KeepGroups ||
 		len(x.ChrootDirs) > 0 || x.NoHostname || x.NoHosts || x.HostsFile != "" || x.PidFile != "" ||
 		x.MonitorPidFile != "" || len(x.Requires) > 0 || x.Rootfs != nil || len(x.Secrets) > 0 ||
-		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != ""
+		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" || x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0
 }
 
 // proxyNames are the variables that tell programs of a proxy.

@@ -22,6 +22,8 @@ type Given struct {
 	LogDriver  bool
 	Init       bool
 	ReadOnly   bool
+	// ReadOnlyTmpfs is --read-only-tmpfs.
+	ReadOnlyTmpfs bool
 	// UnsetEnv are names to drop from the result. Podman: --unsetenv; UnsetEnvAll
 	// is --unsetenv-all.
 	UnsetEnv    []string

@@ -28,7 +28,7 @@ const (
 
 // Log defaults: a container's log is bounded.
 const (
-	defaultLogSize  = 10 << 20
+	defaultLogSize  = 10_000_000
 	defaultLogFiles = 3
 )
 
@@ -189,10 +189,25 @@ func (b *builder) mounts() error {
 		}
 	}
 	c.Mounts = out
-	if !b.in.Given.ReadOnly {
-		c.ReadOnly = conf.ReadOnly
-	}
+	b.readOnly()
 	return nil
+}
+
+// readOnly says what of a read-only container stays writable. Docker's --read-only
+// leaves /dev and nothing else. containers.conf's read_only is Podman's, and so
+// leaves what Podman does, as --read-only-tmpfs asks for; where that is turned
+// off, /dev is read-only too.
+func (b *builder) readOnly() {
+	c, given := b.cfg, b.in.Given
+	if !given.ReadOnly && b.in.Defaults.Containers.ReadOnly {
+		c.ReadOnly, c.ReadOnlyTmpfs = true, c.ReadOnlyTmpfs || !given.ReadOnlyTmpfs
+	}
+	if c.ReadOnly && given.ReadOnlyTmpfs && !c.ReadOnlyTmpfs {
+		x := c.Extra()
+		x.ReadOnlyDev = true
+		c.Extras = &x
+	}
+	c.ReadOnlyTmpfs = c.ReadOnly && c.ReadOnlyTmpfs
 }
 
 func (b *builder) security() error {

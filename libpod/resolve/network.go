@@ -19,6 +19,9 @@ func (b *builder) network() error {
 	if err := b.endpoint(n); err != nil {
 		return err
 	}
+	if err := b.links(n); err != nil {
+		return err
+	}
 	conf := b.in.Defaults.Containers
 	if own := n.Mode == state.ModeBridge || n.Mode == state.ModePasta; own {
 		if n.Ports, n.Expose = distinct(n.Ports), b.exposed(n); len(n.Ports) > 0 {
@@ -87,6 +90,36 @@ func (b *builder) joined(n *state.Network) error {
 		return err
 	}
 	n.Mode = state.ModeContainer + other.ID
+	return nil
+}
+
+// links finds the containers that --link names. Docker has links in the default
+// network only; in others containers know each other's names anyway.
+func (b *builder) links(n *state.Network) error {
+	asked := b.cfg.Extra().Links
+	if len(asked) == 0 {
+		return nil
+	}
+	if n.Mode != state.ModeBridge {
+		return conflict("--link", fmt.Sprintf("the network %q", n.Mode))
+	}
+	for _, ep := range n.Endpoints {
+		if ep.Network != state.DefaultNetwork {
+			return invalid("cannot use --link in the network %q: it is for containers in the network %q", ep.Network, state.DefaultNetwork)
+		}
+	}
+	var out []state.Link
+	for _, l := range asked {
+		other, err := b.other("--link", l.Name)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(out, func(o state.Link) bool { return o.Alias == l.Alias }) {
+			return invalid("cannot use the link name %q twice", l.Alias)
+		}
+		out = append(out, state.Link{ID: other.ID, Name: other.Name, Alias: l.Alias})
+	}
+	b.cfg.Extras.Links = out // a copy of the caller's, see extras
 	return nil
 }
 

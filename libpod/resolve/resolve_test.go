@@ -145,33 +145,44 @@ func golden(t *testing.T, name string, got []byte) {
 func TestCompleteRefuses(t *testing.T) {
 	run := state.Process{Cmd: []string{"x"}}
 	bridge := func(eps ...state.Endpoint) state.Network { return state.Network{Mode: "bridge", Endpoints: eps} }
+	linked := func(words ...string) *state.Extras {
+		x := &state.Extras{}
+		for ; len(words) > 1; words = words[2:] {
+			x.Links = append(x.Links, state.Link{Name: words[0], Alias: words[1]})
+		}
+		return x
+	}
 	port := state.Port{HostPort: 80, ContainerPort: 80, Protocol: "tcp"}
 	for name, c := range map[string]struct {
 		cfg   state.Config
 		given Given
 		want  string
 	}{
-		"no command":                      {state.Config{}, Given{}, "no command specified"},
-		"an emptied entrypoint":           {state.Config{}, Given{Entrypoint: true}, "no command specified"},
-		"too little memory":               {state.Config{Process: run, Resources: state.Resources{Memory: 1 << 20}}, Given{}, "minimum is 6m"},
-		"swap below memory":               {state.Config{Process: run, Resources: state.Resources{Memory: 1 << 30, MemorySwap: 1 << 20}}, Given{}, "must not be lower"},
-		"swap without memory":             {state.Config{Process: run, Resources: state.Resources{MemorySwap: 1 << 30}}, Given{}, "needs --memory"},
-		"reservation above memory":        {state.Config{Process: run, Resources: state.Resources{Memory: 8 << 20, MemoryReservation: 9 << 20}}, Given{}, "must not be higher"},
-		"more CPUs than there are":        {state.Config{Process: run, Resources: state.Resources{NanoCPUs: 5e9}}, Given{}, "from 0.01 to 4.00"},
-		"a CPU that is not there":         {state.Config{Process: run, Resources: state.Resources{CpusetCpus: "0-4"}}, Given{}, "only 0 to 3"},
-		"a short period":                  {state.Config{Process: run, Resources: state.Resources{CPUPeriod: 1}}, Given{}, "1000 to 1000000"},
-		"two mounts at one place":         {state.Config{Process: run, Mounts: []state.Mount{{Type: "tmpfs", Target: "/x"}, {Type: "tmpfs", Target: "/x"}}}, Given{}, "duplicate mount point"},
-		"an address with the host's net":  {state.Config{Process: run, Network: state.Network{Mode: "host"}}, Given{IP: "1.2.3.4"}, "conflicting options: --ip"},
-		"an address for two networks":     {state.Config{Process: run, Network: bridge(state.Endpoint{Network: "a"}, state.Endpoint{Network: "b"})}, Given{IP: "1.2.3.4"}, "only be used with one network"},
-		"an alias on the default bridge":  {state.Config{Process: run}, Given{Aliases: []string{"x"}}, "no name service"},
-		"one host port twice":             {state.Config{Process: run, Network: state.Network{Ports: []state.Port{port, {HostIP: "0.0.0.0", HostPort: 80, ContainerPort: 81, Protocol: "tcp"}}}}, Given{}, "twice"},
-		"ports in another's network":      {state.Config{Process: run, Network: state.Network{Mode: "container:web", Ports: []state.Port{port}}}, Given{}, "conflicting options: publishing ports"},
-		"a host name in another's net":    {state.Config{Process: run, Network: state.Network{Mode: "container:web"}}, Given{Hostname: true}, "conflicting options: --hostname"},
-		"a container that is not there":   {state.Config{Process: run, Network: state.Network{Mode: "container:no"}}, Given{}, "cannot use container \"no\""},
-		"a host name with the host's uts": {state.Config{Process: run, Hostname: "h", Namespaces: state.Namespaces{Uts: "host"}}, Given{Hostname: true}, "conflicting options"},
-		"adding and dropping the same":    {state.Config{Process: run, Security: state.Security{CapAdd: []string{"CAP_BPF"}, CapDrop: []string{"CAP_BPF"}}}, Given{}, "both add and drop"},
-		"an unknown word in a tag":        {state.Config{Process: run, Log: state.LogConfig{Tag: "{{.Foo}}"}}, Given{}, "invalid log tag"},
-		"passthrough of a terminal":       {state.Config{Process: state.Process{Cmd: run.Cmd, Terminal: true}, Log: state.LogConfig{Driver: "passthrough"}}, Given{}, "conflicting options"},
+		"no command":                       {state.Config{}, Given{}, "no command specified"},
+		"an emptied entrypoint":            {state.Config{}, Given{Entrypoint: true}, "no command specified"},
+		"too little memory":                {state.Config{Process: run, Resources: state.Resources{Memory: 1 << 20}}, Given{}, "minimum is 6m"},
+		"swap below memory":                {state.Config{Process: run, Resources: state.Resources{Memory: 1 << 30, MemorySwap: 1 << 20}}, Given{}, "must not be lower"},
+		"swap without memory":              {state.Config{Process: run, Resources: state.Resources{MemorySwap: 1 << 30}}, Given{}, "needs --memory"},
+		"reservation above memory":         {state.Config{Process: run, Resources: state.Resources{Memory: 8 << 20, MemoryReservation: 9 << 20}}, Given{}, "must not be higher"},
+		"more CPUs than there are":         {state.Config{Process: run, Resources: state.Resources{NanoCPUs: 5e9}}, Given{}, "from 0.01 to 4.00"},
+		"a CPU that is not there":          {state.Config{Process: run, Resources: state.Resources{CpusetCpus: "0-4"}}, Given{}, "only 0 to 3"},
+		"a short period":                   {state.Config{Process: run, Resources: state.Resources{CPUPeriod: 1}}, Given{}, "1000 to 1000000"},
+		"two mounts at one place":          {state.Config{Process: run, Mounts: []state.Mount{{Type: "tmpfs", Target: "/x"}, {Type: "tmpfs", Target: "/x"}}}, Given{}, "duplicate mount point"},
+		"an address with the host's net":   {state.Config{Process: run, Network: state.Network{Mode: "host"}}, Given{IP: "1.2.3.4"}, "conflicting options: --ip"},
+		"an address for two networks":      {state.Config{Process: run, Network: bridge(state.Endpoint{Network: "a"}, state.Endpoint{Network: "b"})}, Given{IP: "1.2.3.4"}, "only be used with one network"},
+		"an alias on the default bridge":   {state.Config{Process: run}, Given{Aliases: []string{"x"}}, "no name service"},
+		"one host port twice":              {state.Config{Process: run, Network: state.Network{Ports: []state.Port{port, {HostIP: "0.0.0.0", HostPort: 80, ContainerPort: 81, Protocol: "tcp"}}}}, Given{}, "twice"},
+		"ports in another's network":       {state.Config{Process: run, Network: state.Network{Mode: "container:web", Ports: []state.Port{port}}}, Given{}, "conflicting options: publishing ports"},
+		"a host name in another's net":     {state.Config{Process: run, Network: state.Network{Mode: "container:web"}}, Given{Hostname: true}, "conflicting options: --hostname"},
+		"a link without a network":         {state.Config{Process: run, Network: state.Network{Mode: "none"}, Extras: linked("web", "w")}, Given{}, "conflicting options: --link"},
+		"a link in a network of one's own": {state.Config{Process: run, Network: bridge(state.Endpoint{Network: "a"}), Extras: linked("web", "w")}, Given{}, "cannot use --link in the network"},
+		"a link to nobody":                 {state.Config{Process: run, Extras: linked("no", "w")}, Given{}, "cannot use container \"no\" for --link"},
+		"one name for two links":           {state.Config{Process: run, Extras: linked("web", "w", "web", "w")}, Given{}, "twice"},
+		"a container that is not there":    {state.Config{Process: run, Network: state.Network{Mode: "container:no"}}, Given{}, "cannot use container \"no\""},
+		"a host name with the host's uts":  {state.Config{Process: run, Hostname: "h", Namespaces: state.Namespaces{Uts: "host"}}, Given{Hostname: true}, "conflicting options"},
+		"adding and dropping the same":     {state.Config{Process: run, Security: state.Security{CapAdd: []string{"CAP_BPF"}, CapDrop: []string{"CAP_BPF"}}}, Given{}, "both add and drop"},
+		"an unknown word in a tag":         {state.Config{Process: run, Log: state.LogConfig{Tag: "{{.Foo}}"}}, Given{}, "invalid log tag"},
+		"passthrough of a terminal":        {state.Config{Process: state.Process{Cmd: run.Cmd, Terminal: true}, Log: state.LogConfig{Driver: "passthrough"}}, Given{}, "conflicting options"},
 	} {
 		in := testInput()
 		in.Given = c.given
@@ -209,5 +220,37 @@ func TestNames(t *testing.T) {
 	}
 	if id := ID(); !state.IsID(id) || id == ID() {
 		t.Errorf("ID() = %q", id)
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		given, conf bool // --read-only, containers.conf's read_only
+		value       bool
+		tmpfs       string // --read-only-tmpfs: "", "true" or "false"
+		ro, rw, dev bool   // the root, tmpfs on /run and others, /dev
+	}{
+		{name: "nothing said"},
+		{name: "Docker's option", given: true, value: true, ro: true},
+		{name: "with tmpfs", given: true, value: true, tmpfs: "true", ro: true, rw: true},
+		{name: "with /dev", given: true, value: true, tmpfs: "false", ro: true, dev: true},
+		{name: "Podman's file", conf: true, ro: true, rw: true},
+		{name: "Podman's file, without tmpfs", conf: true, tmpfs: "false", ro: true, dev: true},
+		{name: "the option over the file", conf: true, given: true},
+		{name: "tmpfs of a writable container", tmpfs: "true"},
+		{name: "no tmpfs of a writable container", tmpfs: "false"},
+	} {
+		in := testInput()
+		in.Defaults.Containers.ReadOnly = c.conf
+		in.Given.ReadOnly, in.Given.ReadOnlyTmpfs = c.given, c.tmpfs != ""
+		cfg := &state.Config{Process: state.Process{Cmd: []string{"x"}}, ReadOnly: c.value, ReadOnlyTmpfs: c.tmpfs == "true"}
+		got, err := Complete(cfg, nil, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.ReadOnly != c.ro || got.ReadOnlyTmpfs != c.rw || got.Extra().ReadOnlyDev != c.dev {
+			t.Errorf("%s: root %v, tmpfs %v, /dev %v; want %v, %v, %v", c.name, got.ReadOnly, got.ReadOnlyTmpfs, got.Extra().ReadOnlyDev, c.ro, c.rw, c.dev)
+		}
 	}
 }

@@ -19,6 +19,7 @@ func (e *Engine) setters(syn Syntax) map[string]setter {
 		"events_logfile_max_size":              limit(&e.EventsLogSize, syn),
 		"events_container_create_inspect_data": truth(&e.EventsInspect),
 		"helper_binaries_dir":                  list(&e.HelperBinariesDir, same),
+		"hooks_dir":                            list(&e.HooksDirs, same),
 		"image_default_transport":              text(&e.ImageDefaultTransport),
 		"image_volume_mode":                    text(&e.ImageVolumeMode, "anonymous", "bind", "tmpfs", "ignore", "nullfs"),
 		"init_path":                            text(&e.InitPath),
@@ -211,7 +212,7 @@ func foreign(table, key string) bool {
 			compat_api_enforce_docker_hub compose_providers compose_warning_logs compression_format compression_level
 			conmon_env_vars conmon_path conmonrs_env_vars conmonrs_path container_exit_policy database_backend
 			enable_port_reservation
-			exit_command_delay healthcheck_events hooks_dir host_containers_internal_ip image_build_format image_copy_tmp_dir
+			exit_command_delay healthcheck_events host_containers_internal_ip image_build_format image_copy_tmp_dir
 			image_parallel_copies infra_command infra_image infra_runtime kube_generate_type lock_type
 			multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks
 			platform_to_oci_runtime pod_exit_policy remote remote_identity remote_uri runtime_supports_json

@@ -49,6 +49,8 @@ type Engine struct {
 	EventsInspect bool
 	// StopTimeout is in seconds.
 	StopTimeout *int
+	// HooksDirs are where hooks are, see libpod/hooks; none means the usual places.
+	HooksDirs []string
 	// InitPath is the program that --init puts in front.
 	InitPath string
 	// ImageVolumeMode is anonymous (bind), tmpfs or ignore (nullfs).

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -232,4 +233,31 @@ func (s *starter) writePidFiles(box *sandbox.Sandbox) error {
 		}
 	}
 	return nil
+}
+
+// link makes known the containers that this one is linked to.
+func (s *starter) link(net *networkStep) error {
+	if len(s.cfg.Extra().Links) == 0 {
+		return nil
+	}
+	linked, err := s.engine.Links(s.cfg, false)
+	if err != nil {
+		return err
+	}
+	n := &net.request.Network
+	n.ExtraHosts = append(slices.Clip(n.ExtraHosts), linked.Hosts...)
+	s.cfg.Process.Env = withMissing(s.cfg.Process.Env, linked.Env)
+	return nil
+}
+
+// withMissing is env with those of more that it does not set.
+func withMissing(env, more []string) []string {
+	env = slices.Clip(env)
+	for _, kv := range more {
+		name, _, _ := strings.Cut(kv, "=")
+		if !slices.ContainsFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") }) {
+			env = append(env, kv)
+		}
+	}
+	return env
 }

@@ -38,8 +38,12 @@ func (s *starter) premount(sp *specs.Spec) (devices bool) {
 	if ns(specs.CgroupNamespace) == nil && s.hierarchies != nil {
 		o.Cgroups = s.shownHierarchies
 	}
+	cgroups := func(m specs.Mount) bool { return m.Destination == spec.CgroupDir }
+	o.ReadOnlyCgroups = slices.Contains(sp.Linux.ReadonlyPaths, spec.CgroupDir)
 	res := premount.Apply(s.root, sp.Mounts, o)
-	sp.Mounts = res.Left
+	if sp.Mounts = res.Left; o.ReadOnlyCgroups && !slices.ContainsFunc(res.Left, cgroups) {
+		sp.Linux.ReadonlyPaths = slices.DeleteFunc(sp.Linux.ReadonlyPaths, func(p string) bool { return p == spec.CgroupDir })
+	}
 	return res.Devices
 }
 

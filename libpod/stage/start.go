@@ -43,7 +43,11 @@ type starter struct {
 	// hierarchies waits for the container's cgroups on v1; nil where another runtime
 	// makes them.
 	hierarchies func() *sandbox.Hierarchies
-	undo        cleanup.Stack
+	// own are the hooks that this process and the teardown run themselves.
+	own hookSet
+	// announced says that the monitor knows what is to be undone.
+	announced bool
+	undo      cleanup.Stack
 }
 
 // start makes the container, reports it to the monitor, and lets the user's
@@ -82,6 +86,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err := s.hostsBase(net); err != nil {
 		return err
 	}
+	if err := s.link(net); err != nil {
+		return err
+	}
 	if err := net.begin(ctx); err != nil {
 		return err
 	}
@@ -111,7 +118,11 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err := s.announce(box, net); err != nil {
 		return err
 	}
-	return box.Start()
+	if err := box.Start(); err != nil {
+		return err
+	}
+	s.afterStart(ctx, box)
+	return nil
 }
 
 // errNotBegun means that the container is not to be started after all.
@@ -188,6 +199,12 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.findHooks(sp); err != nil {
+		return nil, err
+	}
+	if len(s.own.poststop) > 0 {
+		s.undo.Push(s.undoHooks)
+	}
 	o := sandbox.Options{
 		ID:            s.cfg.ID,
 		StateRoot:     s.engine.Roots.Sandboxes(),
@@ -233,6 +250,9 @@ func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 	}
 	st.Teardown.Cgroups = append(st.Teardown.Cgroups, box.Cgroups()...)
 	st.Teardown.Files = append(st.Teardown.Files, box.StateDir())
+	if len(s.own.poststop) > 0 {
+		st.Teardown.Hooks, st.Teardown.Engine = s.own.poststop, true
+	}
 	var fds []int
 	for _, f := range net.result.Reserved {
 		fds = append(fds, int(f.Fd()))
@@ -247,5 +267,6 @@ func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 	if err != nil || kind != wire.KindGo {
 		return fmt.Errorf("cannot start: the monitor is gone")
 	}
+	s.announced = true
 	return nil
 }

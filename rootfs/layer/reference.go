@@ -258,3 +258,14 @@ func NormalizeLocal(ref string) (string, error) {
 	}
 	return r.Complete().String(), nil
 }
+
+// InFile reports whether a name is of an image in a file or directory, such as
+// docker-archive:PATH or dir:PATH. An image of the store may have it too.
+func InFile(name string) bool {
+	transport, _, found := strings.Cut(name, ":")
+	switch transport {
+	case "dir", "oci", "oci-archive", "docker-archive":
+		return found
+	}
+	return false
+}

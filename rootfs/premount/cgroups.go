@@ -32,12 +32,17 @@ func (a *applier) cgroups(opt options, place string) error {
 	}
 	opt.recursive, opt.privateAll = true, true
 	for _, h := range all {
-		if err := hierarchy(dir, h, opt); err != nil {
-			unix.Unmount("/proc/self/fd/"+strconv.Itoa(dir), unix.MNT_DETACH)
-			return err
+		if err = hierarchy(dir, h, opt); err != nil {
+			break
 		}
 	}
-	return nil
+	if err == nil && a.o.ReadOnlyCgroups {
+		err = unix.MountSetattr(dir, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	}
+	if err != nil {
+		unix.Unmount("/proc/self/fd/"+strconv.Itoa(dir), unix.MNT_DETACH)
+	}
+	return err
 }
 
 func hierarchy(dir int, h Hierarchy, opt options) error {

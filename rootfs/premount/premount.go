@@ -39,6 +39,8 @@ type Options struct {
 	// Cgroups gives what a mount of type "cgroup" shows; without any it is left.
 	// It is called once at most, after all other mounts are made.
 	Cgroups func() []Hierarchy
+	// ReadOnlyCgroups makes what lists the hierarchies of "cgroup" read-only too.
+	ReadOnlyCgroups bool
 	// Devices asks for the standard device nodes in /dev.
 	Devices bool
 }

@@ -9,6 +9,8 @@ import (
 	ociarchive "go.podman.io/image/v5/oci/archive"
 	"go.podman.io/image/v5/oci/layout"
 	"go.podman.io/image/v5/types"
+
+	"skiff/rootfs/layer"
 )
 
 // fileReference takes a name with the transport of a file apart, such as
@@ -46,11 +48,4 @@ func FileReference(name string) (types.ImageReference, error) {
 }
 
 // IsFile reports whether a name is of an image in a file, such as dir:PATH.
-func IsFile(name string) bool {
-	transport, _, found := strings.Cut(name, ":")
-	switch transport {
-	case "dir", "oci", "oci-archive", "docker-archive":
-		return found
-	}
-	return false
-}
+func IsFile(name string) bool { return layer.InFile(name) }

@@ -14,9 +14,10 @@ import (
 const (
 	// engineWait bounds how long skiff may take to undo a start.
 	engineWait = 60 * time.Second
-	// timeoutCode is the exit status of a container that ran for too long, as with
-	// Podman.
-	timeoutCode = 255
+	// timeoutCode stands for the exit status of a container that ran for too long
+	// and so has none of its own, as with Podman. Where one has to fit into a byte
+	// it is 255.
+	timeoutCode = -1
 	// stopTimeout is how long a container may take to end when the monitor is
 	// told to, unless the container's own says otherwise.
 	stopTimeout = 10 * time.Second

@@ -38,6 +38,13 @@ func (b *builder) mounts() error {
 	sort.SliceStable(users, func(i, j int) bool {
 		return depth(users[i].Destination) < depth(users[j].Destination)
 	})
+	if b.cfg.Extra().ReadOnlyDev {
+		for i, m := range own {
+			if m.Destination == "/dev" || m.Destination == "/dev/shm" {
+				own[i].Options = append(m.Options, "ro")
+			}
+		}
+	}
 	for _, m := range own {
 		if !replaced(m.Destination, b.cfg.Mounts) {
 			b.out.Mounts = append(b.out.Mounts, m)

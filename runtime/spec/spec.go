@@ -189,6 +189,9 @@ func (b *builder) has(t specs.LinuxNamespaceType) bool {
 // privileged is used often enough to have a name.
 func (b *builder) privileged() bool { return b.cfg.Security.Privileged }
 
+// CgroupDir is where a container sees its cgroups.
+const CgroupDir = "/sys/fs/cgroup"
+
 // paths hides what in /proc and /sys is the host's business.
 func (b *builder) paths() error {
 	if b.privileged() {
@@ -197,6 +200,12 @@ func (b *builder) paths() error {
 	sec := b.cfg.Security
 	b.out.Linux.MaskedPaths = append(without(maskedPaths(b.in.Host.CPUs), sec.Unmask), sec.Mask...)
 	b.out.Linux.ReadonlyPaths = without(readonlyPaths(), sec.Unmask)
+	if g := b.in.Host.Cgroup; g.Mode != "" && !g.V2() && !b.cfg.Extra().WritableCgroups && !unmasks(sec.Unmask, CgroupDir) &&
+		!replaced(CgroupDir, b.cfg.Mounts) {
+		// Of cgroup v1 the runtime makes the hierarchies read-only, but not the
+		// directory of them.
+		b.out.Linux.ReadonlyPaths = append(b.out.Linux.ReadonlyPaths, CgroupDir)
+	}
 	if b.in.Host.UserNS && !b.has(specs.NetworkNamespace) && !unmasks(sec.Unmask, "/sys/kernel") {
 		// /sys is the host's own then, see sysMount.
 		b.out.Linux.MaskedPaths = append(b.out.Linux.MaskedPaths, "/sys/kernel")
