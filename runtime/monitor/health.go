@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"cmp"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -304,7 +303,7 @@ func (m *monitor) exiting() bool {
 	if m.pid == 0 {
 		return true
 	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(m.pid) + "/stat")
+	data, err := jsonfile.ReadAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(m.pid)+"/stat", m.chunk)
 	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:]) // its name may hold anything
 	if err != nil || len(fields) < 7 {
 		return false
