@@ -17,15 +17,16 @@ func newUpdate(app *App) *cli.Command {
 	})
 	return &cli.Command{
 		Name:      "update",
-		Usage:     "Change limits, restart policy or published ports of containers",
+		Usage:     "Change limits, health check, restart policy or published ports of containers",
 		ArgsUsage: "CONTAINER [CONTAINER...]",
 		Description: `Changes containers, at once where they run, and for their next start. What is not
 named stays as it is. Environment and ulimits count from the next start on.
 
 Examples:
 skiff update --memory 512m --cpus 1.5 web
-skiff update --publish 8081:80 --publish-rm 8080 web`,
-		Flags: append(flags,
+skiff update --publish 8081:80 --publish-rm 8080 web
+skiff update --health-cmd 'wget -q -O /dev/null localhost' --health-interval 10s web`,
+		Flags: append(append(flags, healthFlags()...),
 			text("When to start again: no, on-failure[:COUNT], always, unless-stopped", "restart"),
 			list("Environment variable, as NAME=VALUE, or NAME for the caller's value", "env", "e"),
 			list("Environment variable to leave out", "unsetenv"),
@@ -51,18 +52,22 @@ func updateRequest(app *App, c *cli.Context) (libpod.UpdateRequest, error) {
 	if !slices.ContainsFunc(c.LocalFlagNames(), func(n string) bool { return n != "latest" && n != "l" }) {
 		return req, usagef("you must provide one or more flags to update a container")
 	}
-	f := &form{c: c, cfg: &state.Config{}, warn: app.Log.Warn}
+	f := &form{c: c, cfg: &state.Config{}, warn: app.Log.Warn, docker: app.Docker}
 	for _, step := range []func(){f.conflicts, f.environment, f.memory, f.cpu, f.blockIO, f.limits} {
 		step()
 	}
 	word(f, "restart", parse.Restart, func(p state.RestartPolicy) { f.cfg.Restart = p })
 	values(f, "publish", parse.Publish, func(p []state.Port) { req.Publish = append(req.Publish, p...) })
 	values(f, "publish-rm", parse.Unpublish, func(m state.PortMatch) { req.Unpublish = append(req.Unpublish, m) })
+	health := f.healthChange()
 	if f.err != nil {
 		return req, usage(f.err)
 	}
 	unset := c.StringSlice("unsetenv")
 	req.Change = func(cfg *state.Config) error {
+		if err := health(cfg); err != nil {
+			return err
+		}
 		changeLimits(&cfg.Resources, f.cfg.Resources)
 		if f.cfg.Restart.Name != "" {
 			cfg.Restart = f.cfg.Restart

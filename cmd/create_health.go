@@ -37,10 +37,24 @@ func healthFlags() []cli.Flag {
 const maxCount = 1<<31 - 1
 
 func (f *form) health() {
+	f.req.Explicit.NoHealthcheck = f.c.Bool("no-healthcheck")
+	h, set := f.check()
+	s, lone := f.startup()
+	switch {
+	case s.Test != nil && s.Test[0] != state.HealthNone:
+		h.Startup, set = s, true
+	case lone != "" && f.err == nil:
+		f.err = fmt.Errorf("--health-startup-%s needs --health-startup-cmd", lone)
+	}
+	if set {
+		f.cfg.Healthcheck = h
+	}
+}
+
+// check reads the flags of the health check; set says whether there are any.
+func (f *form) check() (h *state.Healthcheck, set bool) {
 	given := &f.req.Explicit
-	given.NoHealthcheck = f.c.Bool("no-healthcheck")
-	h := &state.Healthcheck{}
-	set := false
+	h = &state.Healthcheck{}
 	f.test("health-cmd", func(t []string) { h.Test, given.HealthCmd, set = t, true, true })
 	f.every("health-interval", func(d duration, manual bool) {
 		h.Interval, h.Manual, given.HealthInterval, set = d, manual, true, true
@@ -61,27 +75,19 @@ func (f *form) health() {
 	word(f, "health-log-destination", logDestination, func(s string) { h.LogDestination, set = s, true })
 	f.number("health-max-log-count", 0, maxCount, func(n int) { h.MaxLogCount, set = orAll(n), true })
 	f.number("health-max-log-size", 0, maxCount, func(n int) { h.MaxLogSize, set = orAll(n), true })
-	h.Startup = f.startup()
-	if set || h.Startup != nil {
-		f.cfg.Healthcheck = h
-	}
+	return h, set
 }
 
-// startup reads the check that comes before the health check; nil without.
-func (f *form) startup() *state.StartupCheck {
-	s, set := &state.StartupCheck{}, ""
+// startup reads the flags of the check that comes before the health check. lone is
+// the last one beside its command that is given.
+func (f *form) startup() (s *state.StartupCheck, lone string) {
+	s = &state.StartupCheck{}
 	f.test("health-startup-cmd", func(t []string) { s.Test = t })
-	f.every("health-startup-interval", func(d duration, manual bool) { s.Interval, s.Manual, set = d, manual, "interval" })
-	f.span("health-startup-timeout", func(d duration) { s.Timeout, set = d, "timeout" })
-	f.number("health-startup-retries", 0, maxCount, func(n int) { s.Retries, set = n, "retries" })
-	f.number("health-startup-success", 0, maxCount, func(n int) { s.Successes, set = n, "success" })
-	switch {
-	case f.err != nil || s.Test != nil && s.Test[0] != state.HealthNone:
-		return s
-	case set != "":
-		f.err = fmt.Errorf("--health-startup-%s needs --health-startup-cmd", set)
-	}
-	return nil
+	f.every("health-startup-interval", func(d duration, manual bool) { s.Interval, s.Manual, lone = d, manual, "interval" })
+	f.span("health-startup-timeout", func(d duration) { s.Timeout, lone = d, "timeout" })
+	f.number("health-startup-retries", 0, maxCount, func(n int) { s.Retries, lone = n, "retries" })
+	f.number("health-startup-success", 0, maxCount, func(n int) { s.Successes, lone = n, "success" })
+	return s, lone
 }
 
 // test reads the command of a check.

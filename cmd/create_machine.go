@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func (f *form) memory() {
 
 func (f *form) cpu() {
 	r := &f.cfg.Resources
-	word(f, "cpus", parse.CPUs, func(n int64) { r.NanoCPUs = n })
+	word(f, "cpus", f.cpus, func(n int64) { r.NanoCPUs = n })
 	whole(f, "cpu-shares", 0, 262144, func(n int64) { r.CPUShares = uint64(n) })
 	whole(f, "cpu-period", 0, 1000000, func(n int64) { r.CPUPeriod = uint64(n) })
 	whole(f, "cpu-quota", -1, math.MaxInt64, func(n int64) { r.CPUQuota = n })
@@ -113,6 +114,15 @@ func (f *form) cpu() {
 			return v, err
 		}, func(v string) { *s.dst = v })
 	}
+}
+
+// cpus is a number of CPUs, as Docker has it not more than there are.
+func (f *form) cpus(s string) (int64, error) {
+	n, err := parse.CPUs(s)
+	if there := runtime.NumCPU(); err == nil && f.docker && n > int64(there)*1e9 {
+		return 0, fmt.Errorf("range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", there, there)
+	}
+	return n, err
 }
 
 func (f *form) blockIO() {

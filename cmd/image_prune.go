@@ -31,6 +31,19 @@ skiff image prune --all --filter until=240h`,
 	}
 }
 
+// imageWarning says which images are about to go, in Docker's words or Podman's.
+func imageWarning(app *App, all bool) string {
+	switch {
+	case app.Docker && all:
+		return "This will remove all images without at least one container associated to them."
+	case app.Docker:
+		return "This will remove all dangling images."
+	case all:
+		return "This command removes all images without at least one container associated with them."
+	}
+	return "This command removes all dangling images."
+}
+
 func pruneImages(app *App, c *cli.Context) error {
 	if err := exactly(c, 0); err != nil {
 		return err
@@ -40,11 +53,7 @@ func pruneImages(app *App, c *cli.Context) error {
 		return err
 	}
 	all := c.Bool("all")
-	warning := "This command removes all dangling images."
-	if all {
-		warning = "This command removes all images without at least one container associated with them."
-	}
-	if !c.Bool("force") && !confirm(app, warning) {
+	if !c.Bool("force") && !confirmed(app, imageWarning(app, all)) {
 		return nil
 	}
 	e, err := app.Engine()

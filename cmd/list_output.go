@@ -148,6 +148,16 @@ func confirm(app *App, warning string) bool {
 	return answer == "y" || answer == "yes"
 }
 
+// confirmed is confirm for what frees space. Docker says how much that was also
+// where it is not to go on.
+func confirmed(app *App, warning string) bool {
+	yes := confirm(app, warning)
+	if !yes && app.Docker {
+		fmt.Fprintln(app.Out, "Total reclaimed space: 0B")
+	}
+	return yes
+}
+
 func oneOf(value string, choices ...string) bool {
 	for _, c := range choices {
 		if value == c {

@@ -62,7 +62,11 @@ func pruneNetworks(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if !c.Bool("force") && !confirm(app, "This will remove all networks not used by at least one container.") {
+	what := "networks"
+	if app.Docker {
+		what = "custom networks"
+	}
+	if !c.Bool("force") && !confirm(app, "This will remove all "+what+" not used by at least one container.") {
 		return nil
 	}
 	e, err := app.Engine()

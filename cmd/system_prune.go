@@ -35,7 +35,7 @@ func pruneContainers(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if !c.Bool("force") && !confirm(app, "This will remove all stopped containers.") {
+	if !c.Bool("force") && !confirmed(app, "This will remove all stopped containers.") {
 		return nil
 	}
 	e, err := app.Engine()

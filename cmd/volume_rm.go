@@ -80,11 +80,16 @@ func pruneVolumes(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	what := "anonymous volumes"
-	if c.Bool("all") {
-		what = "volumes"
+	what := "all anonymous volumes"
+	switch {
+	case c.Bool("all") && app.Docker:
+		what = "all local volumes"
+	case c.Bool("all"):
+		what = "all volumes"
+	case app.Docker:
+		what = "anonymous local volumes"
 	}
-	if !c.Bool("force") && !confirm(app, "This will remove all "+what+" not used by at least one container.") {
+	if !c.Bool("force") && !confirmed(app, "This will remove "+what+" not used by at least one container.") {
 		return nil
 	}
 	e, err := app.Engine()
@@ -99,9 +104,6 @@ func pruneVolumes(app *App, c *cli.Context) error {
 	}
 	for _, name := range removed {
 		fmt.Fprintln(app.Out, name)
-	}
-	if app.Docker && len(removed) == 0 {
-		fmt.Fprintln(app.Out, "Total reclaimed space: 0B")
 	}
 	return err
 }

@@ -41,6 +41,8 @@ const (
 	InternalRemoveVolume = "remove-volume"
 	// InternalRemoveImage is followed by an image's name.
 	InternalRemoveImage = "remove-image"
+	// InternalPruneShifted is followed by a word that means nothing.
+	InternalPruneShifted = "prune-shifted"
 )
 
 // Options are the command line's global options in so far as they matter to

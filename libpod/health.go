@@ -42,31 +42,6 @@ func (e *Engine) CheckHealth(ctx context.Context, ref string) (string, error) {
 	return outcome, nil
 }
 
-// UpdateHealth changes a container's health check, also while it runs. change
-// gets the present one, nil without, and gives the new one, nil for none.
-func (e *Engine) UpdateHealth(ref string, change func(*state.Healthcheck) (*state.Healthcheck, error)) error {
-	id, err := e.Store.Find(ref)
-	if err != nil {
-		return err
-	}
-	var updated *state.Config
-	err = e.Store.Update(id, func(cfg *state.Config) (err error) {
-		if cfg.Healthcheck, err = change(cfg.Healthcheck); err != nil {
-			return err
-		}
-		updated = cfg
-		return cfg.Healthcheck.Valid()
-	})
-	if err != nil {
-		return err
-	}
-	h := healthOrder(updated)
-	if h == nil {
-		h = &wire.Health{}
-	}
-	return e.tellMonitor(id, func(m monitor) error { return m.UpdateHealth(*h) })
-}
-
 // healthOrder is the container's health check as its monitor is told of it.
 func healthOrder(cfg *state.Config) *wire.Health {
 	c := cfg.Healthcheck

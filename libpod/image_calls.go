@@ -104,13 +104,15 @@ func allNamed(img *state.Image, refs []string) bool {
 	})
 }
 
-// ImagePruneRemove removes the images that ImagePrune listed, one name at a
+// ImagePruneRemove removes copies of layers for user namespaces that no container
+// needs, and the images that ImagePrune listed, one name at a
 // time and without force: an image that got a container meanwhile stays. It
 // gives the bytes that were freed.
 func (e *Engine) ImagePruneRemove(ctx context.Context, images []Image) (imagecall.Result, int64, error) {
 	var res imagecall.Result
 	if len(images) == 0 {
-		return res, 0, nil
+		freed, err := e.pruneShifted(ctx)
+		return res, freed, err
 	}
 	before, err := e.Images.List()
 	if err != nil {
@@ -131,7 +133,11 @@ func (e *Engine) ImagePruneRemove(ctx context.Context, images []Image) (imagecal
 	if err != nil {
 		return res, 0, err
 	}
-	freed := ReclaimedSpace(before, after)
+	copies, err := e.pruneShifted(ctx)
+	if err != nil {
+		return res, 0, err
+	}
+	freed := ReclaimedSpace(before, after) + copies
 	e.notePruned(event.Image, strconv.FormatInt(freed, 10))
 	return res, freed, nil
 }

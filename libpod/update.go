@@ -11,6 +11,7 @@ import (
 	"skiff/runtime/hostfacts"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
+	"skiff/runtime/wire"
 	"skiff/state"
 	"skiff/state/cleanup"
 	"skiff/state/event"
@@ -18,8 +19,8 @@ import (
 
 // UpdateRequest is what update changes of a container.
 type UpdateRequest struct {
-	// Change changes the config as the user asks: limits, restart policy,
-	// environment, ulimits. What it does to the rest counts from the next start on.
+	// Change changes the config as the user asks: limits, health check, restart
+	// policy, environment, ulimits. What it does to the rest counts from the next start on.
 	Change func(*state.Config) error
 	// Publish are ports to publish, Unpublish those to take back, also while the
 	// container runs.
@@ -89,6 +90,7 @@ func (u *update) read(id string, req UpdateRequest) (err error) {
 			return err
 		}
 	}
+	u.imageShell()
 	if err := resolve.Updated(u.old, &u.next, u.host); err != nil {
 		return err
 	}
@@ -130,7 +132,41 @@ func (u *update) apply(req UpdateRequest) (err error) {
 	if err := u.restartPolicy(&undo); err != nil {
 		return err
 	}
+	if err := u.healthCheck(&undo); err != nil {
+		return err
+	}
 	return done()
+}
+
+// healthCheck gives the monitor the new health check.
+func (u *update) healthCheck(undo *cleanup.Stack) error {
+	if reflect.DeepEqual(u.old.Healthcheck, u.next.Healthcheck) {
+		return nil
+	}
+	tell := func(cfg *state.Config) error {
+		h := healthOrder(cfg)
+		if h == nil {
+			h = &wire.Health{} // ends checking
+		}
+		return u.e.tellMonitor(cfg.ID, func(m monitor) error { return m.UpdateHealth(*h) })
+	}
+	if err := tell(&u.next); err != nil {
+		return err
+	}
+	undo.Push(func() error { return tell(u.old) })
+	return nil
+}
+
+// imageShell is the shell for the lines of a health check where none came from
+// the image yet. Dockerfile: SHELL.
+func (u *update) imageShell() {
+	h := u.next.Healthcheck
+	if h == nil || u.old.Healthcheck != nil {
+		return
+	}
+	if img, _, err := u.e.Images.Lookup(u.old.Image.ID); err == nil {
+		h.Shell = img.Config.Shell
+	}
 }
 
 // restartPolicy tells the monitor the new policy, and records for the next boot

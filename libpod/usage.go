@@ -11,6 +11,9 @@ type DiskUsage struct {
 	Volumes    []VolumeUsage
 	// LayersSize is that of all images, a layer that several share counted once.
 	LayersSize int64
+	// CopiesSize is that of the copies of layers for user namespaces, CopiesFree
+	// that of those which no container needs.
+	CopiesSize, CopiesFree int64
 }
 
 // ImageUsage is an image's part of it. Shared is the size of the layers that
@@ -42,6 +45,9 @@ func (e *Engine) DiskUsage() (DiskUsage, error) {
 		return u, err
 	}
 	u.Images, u.LayersSize = shares(images)
+	if u.CopiesSize, u.CopiesFree, err = e.shiftedUse(); err != nil {
+		return u, err
+	}
 	if u.Containers, err = e.ContainerList(ListOptions{All: true, Size: true}); err != nil {
 		return u, err
 	}
@@ -100,6 +106,8 @@ func (u DiskUsage) Totals() []Total {
 			images.Reclaimable -= i.Unique
 		}
 	}
+	images.Size += u.CopiesSize
+	images.Reclaimable += u.CopiesFree
 	containers := Total{Type: "Containers", Count: len(u.Containers)}
 	for _, c := range u.Containers {
 		containers.Size += *c.SizeRw

@@ -61,6 +61,9 @@ type Config struct {
 	AutoRemove bool `json:"autoRemove,omitempty"`
 	// Healthcheck is the image's or the user's; nil means none.
 	Healthcheck *Healthcheck `json:"healthcheck,omitempty"`
+	// NoHealthcheck says that the user wants none, or the image; it is only shown.
+	// Docker: --no-healthcheck.
+	NoHealthcheck bool `json:"noHealthcheck,omitempty"`
 
 	// CgroupManager is "cgroupfs" or "systemd", as it was when the container was made.
 	CgroupManager string `json:"cgroupManager"`

@@ -255,7 +255,7 @@ func (c Container) config() *ContainerConfig {
 		Tty: p.Terminal, OpenStdin: p.OpenStdin, StdinOnce: p.StdinOnce,
 		Env: list(p.Env), Cmd: p.Cmd, Image: cfg.Image.Name, WorkingDir: p.Cwd, Entrypoint: p.Entrypoint,
 		Labels: nonNil(cfg.Labels), Annotations: cfg.Annotations, StopSignal: signalName(p.StopSignal),
-		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, SdNotifyMode: cfg.Notify, Healthcheck: healthcheck(cfg.Healthcheck),
+		CreateCommand: cfg.CreateCommand, StopTimeout: p.StopTimeout, SdNotifyMode: cfg.Notify, Healthcheck: containerHealth(cfg),
 		ExposedPorts: exposed(cfg), healthSettings: settingsOf(cfg.Healthcheck),
 		ExtraConfig: extraConfig(cfg.Extra()),
 	}
@@ -282,6 +282,14 @@ func exposed(cfg *state.Config) map[string]struct{} {
 		out[portKey(p)] = struct{}{}
 	}
 	return out
+}
+
+// containerHealth is the check, or that there is to be none, as Docker shows it.
+func containerHealth(cfg *state.Config) *Healthcheck {
+	if cfg.NoHealthcheck {
+		return &Healthcheck{Test: []string{state.HealthNone}}
+	}
+	return healthcheck(cfg.Healthcheck)
 }
 
 func healthcheck(h *state.Healthcheck) *Healthcheck {

@@ -11,8 +11,10 @@ import (
 func (b *builder) health() error {
 	c, user := b.cfg, b.cfg.Healthcheck
 	c.Healthcheck = nil
-	if !b.in.Given.NoHealthcheck {
-		if h := b.healthcheck(user); len(h.Test) > 0 && h.Test[0] != state.HealthNone {
+	c.NoHealthcheck = b.in.Given.NoHealthcheck
+	if !c.NoHealthcheck {
+		h := b.healthcheck(user)
+		if c.NoHealthcheck = len(h.Test) > 0 && h.Test[0] == state.HealthNone; len(h.Test) > 0 && !c.NoHealthcheck {
 			c.Healthcheck = h
 		}
 	}
@@ -72,7 +74,7 @@ func imageHealth(img state.ImageConfig) *state.Healthcheck {
 		h.StartPeriod, h.StartInterval = sane(from.StartPeriod), sane(from.StartInterval)
 		h.Retries = max(from.Retries, 0)
 	}
-	if h.Valid() != nil {
+	if none := len(h.Test) > 0 && h.Test[0] == state.HealthNone; !none && h.Valid() != nil {
 		h.Test = nil
 	}
 	return h

@@ -26,6 +26,14 @@ const (
 	minQuota  = 1000
 )
 
+// Limits of --cpus in units of 1e-9. More than the machine has is no limit, as with
+// Podman: what is meant for a larger machine runs on a smaller one. The upper bound
+// is that of the kernel's configuration, NR_CPUS.
+const (
+	minCPUs = 1e7
+	maxCPUs = 8192 * 1e9
+)
+
 // Log defaults: a container's log is bounded.
 const (
 	defaultLogSize  = 10_000_000
@@ -69,10 +77,8 @@ func (b *builder) cpu() error {
 	if r.NanoCPUs > 0 && (r.CPUPeriod > 0 || r.CPUQuota != 0) {
 		return conflict("--cpus", "--cpu-period or --cpu-quota")
 	}
-	if r.NanoCPUs > 0 {
-		if n := b.in.Host.CPUs(); n > 0 && r.NanoCPUs > int64(n)*1e9 || r.NanoCPUs < 1e7 {
-			return invalid("invalid number of CPUs %s: there are %d, so it can be from 0.01 to %d.00", strconv.FormatFloat(float64(r.NanoCPUs)/1e9, 'f', -1, 64), n, n)
-		}
+	if r.NanoCPUs > 0 && (r.NanoCPUs < minCPUs || r.NanoCPUs > maxCPUs) {
+		return invalid("invalid number of CPUs %s: want 0.01 to %d", strconv.FormatFloat(float64(r.NanoCPUs)/1e9, 'f', -1, 64), int64(maxCPUs/1e9))
 	}
 	if r.CPUPeriod != 0 && (r.CPUPeriod < minPeriod || r.CPUPeriod > maxPeriod) {
 		return invalid("invalid CPU period %d: want %d to %d microseconds", r.CPUPeriod, minPeriod, maxPeriod)

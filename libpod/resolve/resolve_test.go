@@ -164,7 +164,7 @@ func TestCompleteRefuses(t *testing.T) {
 		"swap below memory":                {state.Config{Process: run, Resources: state.Resources{Memory: 1 << 30, MemorySwap: 1 << 20}}, Given{}, "must not be lower"},
 		"swap without memory":              {state.Config{Process: run, Resources: state.Resources{MemorySwap: 1 << 30}}, Given{}, "needs --memory"},
 		"reservation above memory":         {state.Config{Process: run, Resources: state.Resources{Memory: 8 << 20, MemoryReservation: 9 << 20}}, Given{}, "must not be higher"},
-		"more CPUs than there are":         {state.Config{Process: run, Resources: state.Resources{NanoCPUs: 5e9}}, Given{}, "from 0.01 to 4.00"},
+		"more CPUs than a kernel knows":    {state.Config{Process: run, Resources: state.Resources{NanoCPUs: 8193e9}}, Given{}, "0.01 to 8192"},
 		"a CPU that is not there":          {state.Config{Process: run, Resources: state.Resources{CpusetCpus: "0-4"}}, Given{}, "only 0 to 3"},
 		"a short period":                   {state.Config{Process: run, Resources: state.Resources{CPUPeriod: 1}}, Given{}, "1000 to 1000000"},
 		"two mounts at one place":          {state.Config{Process: run, Mounts: []state.Mount{{Type: "tmpfs", Target: "/x"}, {Type: "tmpfs", Target: "/x"}}}, Given{}, "duplicate mount point"},

@@ -13,6 +13,9 @@ func Updated(old, next *state.Config, h Host) error {
 	if err := updatePolicy(old, next); err != nil {
 		return err
 	}
+	if err := updateHealth(next); err != nil {
+		return err
+	}
 	was, now := old.Resources, &next.Resources
 	if reflect.DeepEqual(was, *now) {
 		return nil
@@ -36,6 +39,14 @@ func updatePolicy(old, next *state.Config) error {
 		return conflict("--restart", "--rm")
 	}
 	return nil
+}
+
+// updateHealth refuses what create refuses, too.
+func updateHealth(next *state.Config) error {
+	if next.Healthcheck == nil && next.Notify == state.NotifyHealthy {
+		return invalid("sdnotify policy %q requires a healthcheck to be set", next.Notify)
+	}
+	return next.Healthcheck.Valid()
 }
 
 // updateCPU refuses to mix the two ways to limit CPU time: the container has

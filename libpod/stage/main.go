@@ -62,6 +62,8 @@ func Main(args []string) int {
 		return report(serveFiles(ctx, engine, id))
 	case libpod.InternalRemoveImage:
 		return report(engine.RemoveImage(ctx, id))
+	case libpod.InternalPruneShifted:
+		return report(engine.PruneShiftedFiles())
 	case libpod.InternalRemoveVolume:
 		return report(engine.RemoveVolumeFiles(id))
 	}

@@ -23,7 +23,8 @@ import (
 //
 // A copy is a directory of Dir, named after the maps and the layer, with the
 // layer's path in the file "source" and the files below "diff". One whose layer is
-// gone is removed when the next is made.
+// gone is removed when the next is made, one that no container needs by
+// PruneShifted.
 type Shifted struct {
 	Dir  string
 	Maps state.IDMaps
@@ -35,6 +36,11 @@ func (s Shifted) Layers(layers []string) ([]string, error) {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot copy the image for the user namespace: %w", err)
 	}
+	users, err := lock.Share(usersLock(s.Dir))
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy the image for the user namespace: %w", err)
+	}
+	defer users.Release()
 	out := make([]string, 0, len(layers))
 	for _, l := range layers {
 		dir := filepath.Join(s.Dir, s.name(l))

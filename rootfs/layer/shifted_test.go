@@ -9,6 +9,7 @@ import (
 
 	"skiff/rootfs/layer"
 	"skiff/state"
+	"skiff/state/lock"
 )
 
 func TestShiftedLayersBelongToOutsideIDs(t *testing.T) {
@@ -78,5 +79,57 @@ func TestShiftedLayersBelongToOutsideIDs(t *testing.T) {
 	}
 	if _, err := os.Lstat(out[0]); !os.IsNotExist(err) {
 		t.Errorf("the copy of a layer that is gone: %v", err)
+	}
+}
+
+func TestCopiesThatNobodyNeedsArePruned(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not running as root")
+	}
+	dir := t.TempDir()
+	src := filepath.Join(dir, "diff")
+	if err := os.Mkdir(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	shifted := filepath.Join(dir, "shifted")
+	if err := layer.PruneShifted(shifted, nil); err != nil {
+		t.Errorf("without copies: %v", err)
+	}
+	maps := func(outside uint32) layer.Shifted {
+		r := []state.IDRange{{Outside: outside, Size: 10}}
+		return layer.Shifted{Dir: shifted, Maps: state.IDMaps{UIDs: r, GIDs: r}}
+	}
+	var paths []string
+	for _, outside := range []uint32{1000, 2000} {
+		out, err := maps(outside).Layers([]string{src})
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, out...)
+	}
+	users, err := lock.Share(filepath.Join(shifted, "users")) // a start is at it
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune := func() {
+		t.Helper()
+		err := layer.PruneShifted(shifted, func() (map[string]bool, error) {
+			return map[string]bool{maps(1000).Names([]string{src})[0]: true}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	prune()
+	if copies, err := layer.ShiftedCopies(shifted); err != nil || len(copies) != 2 {
+		t.Errorf("while a start looks for its copies: %v, %v, want both to stay", copies, err)
+	}
+	users.Release()
+	prune()
+	if _, err := os.Stat(paths[0]); err != nil {
+		t.Errorf("the copy that is needed: %v", err)
+	}
+	if _, err := os.Stat(paths[1]); !os.IsNotExist(err) {
+		t.Errorf("the copy that is not needed: %v, want it gone", err)
 	}
 }

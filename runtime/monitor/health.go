@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"cmp"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -277,33 +276,6 @@ func (h *health) export() {
 	jsonfile.Write(path, out, jsonfile.Volatile)
 }
 
-// setHealth replaces the health check of a running container; one without a test
-// ends checking.
-func (m *monitor) setHealth(cfg wire.Health) {
-	if m.health != nil && len(cfg.Config.Test) == 0 {
-		m.health.suspend()
-		m.health.answerAll()
-		m.health = nil
-		os.Remove(m.c.Health())
-		return
-	}
-	if len(cfg.Config.Test) == 0 {
-		return
-	}
-	if m.health == nil {
-		m.health = newHealth(m, cfg)
-		if m.doing == running {
-			m.health.reset()
-			m.health.arm()
-		}
-		return
-	}
-	m.health.cfg = cfg
-	if m.health.now == nil && m.doing == running && m.status.Phase == state.Running {
-		m.health.arm()
-	}
-}
-
 // act does what the user wants done about an unhealthy container, and reports
 // whether that is anything.
 func (m *monitor) act(action string) bool {
@@ -331,7 +303,7 @@ func (m *monitor) exiting() bool {
 	if m.pid == 0 {
 		return true
 	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(m.pid) + "/stat")
+	data, err := jsonfile.ReadAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(m.pid)+"/stat", m.chunk)
 	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:]) // its name may hold anything
 	if err != nil || len(fields) < 7 {
 		return false
@@ -339,15 +311,6 @@ func (m *monitor) exiting() bool {
 	const exitingFlag = 0x4 // PF_EXITING, include/linux/sched.h
 	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
 	return err == nil && flags&exitingFlag != 0
-}
-
-// revives says that the container may start again without a restart policy.
-func (m *monitor) revives() bool {
-	if m.l.Health == nil {
-		return false
-	}
-	c := m.l.Health.Config
-	return c.OnFailure == state.HealthActionRestart || c.Startup != nil && c.Startup.Retries > 0
 }
 
 // tellReady tells the service manager once that the container works.

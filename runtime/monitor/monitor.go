@@ -90,7 +90,8 @@ type monitor struct {
 	timedOut     bool
 	restartTimer *timer
 	trimTimer    *timer
-	churn        int // bytes allocated since memory was given back, roughly
+	busySince    time.Time // the first time since memory was given back
+	churn        int       // bytes allocated since memory was given back, roughly
 }
 
 // Main is the whole program.
@@ -260,11 +261,22 @@ func closeAll(fds []int) {
 // enough for it, and each costs memory. The monitor does not pass it on.
 const SchedulerEnv = "GOMAXPROCS=1"
 
+// Memory is given back when a container has been idle for idleTime, and after
+// busyTime where something happens all the time, such as a health check.
+const (
+	idleTime = time.Second
+	busyTime = 5 * time.Second
+)
+
 // busy puts off giving idle memory back.
 func (m *monitor) busy() {
+	now := time.Now()
 	if m.trimTimer == nil {
-		m.trimTimer = m.loop.after(time.Second, m.trim)
+		m.busySince = now
+		m.trimTimer = m.loop.after(idleTime, m.trim)
 		return
 	}
-	m.trimTimer.at = time.Now().Add(time.Second)
+	if at := now.Add(idleTime); at.Before(m.busySince.Add(busyTime)) {
+		m.trimTimer.at = at
+	}
 }

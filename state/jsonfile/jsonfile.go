@@ -42,9 +42,11 @@ func Write(path string, v any, d Durability) (err error) {
 		return fmt.Errorf("cannot encode %s: %w", filepath.Base(path), err)
 	}
 	tmp := path + ".tmp" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(int(counter.Add(1)))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	fd, err := retry(func() (int, error) {
+		return unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	})
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return fmt.Errorf("cannot write %s: %w", path, &os.PathError{Op: "open", Path: tmp, Err: err})
 	}
 	defer func() {
 		if err != nil {
@@ -52,11 +54,11 @@ func Write(path string, v any, d Durability) (err error) {
 			err = fmt.Errorf("cannot write %s: %w", path, err)
 		}
 	}()
-	_, err = f.Write(append(data, '\n'))
+	err = writeAll(fd, append(data, '\n'))
 	if err == nil && d == Durable {
-		err = unix.Fdatasync(int(f.Fd()))
+		err = unix.Fdatasync(fd)
 	}
-	if cerr := f.Close(); err == nil {
+	if cerr := unix.Close(fd); err == nil {
 		err = cerr
 	}
 	if err != nil {
@@ -69,6 +71,18 @@ func Write(path string, v any, d Durability) (err error) {
 		err = syncDir(filepath.Dir(path))
 	}
 	return err
+}
+
+// writeAll writes without an os.File, see ReadAt.
+func writeAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := retry(func() (int, error) { return unix.Write(fd, data) })
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
 }
 
 func syncDir(dir string) error {
