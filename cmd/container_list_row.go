@@ -90,6 +90,9 @@ func (r psRow) Status() string {
 	code := strconv.Itoa(st.ExitCode)
 	switch st.Phase {
 	case state.Running:
+		if st.Stopping && !r.docker {
+			return "Stopping"
+		}
 		switch word := r.c.HealthWord(); word {
 		case "none":
 			return up
@@ -113,7 +116,12 @@ func (r psRow) Status() string {
 	return "Created"
 }
 
-func (r psRow) State() string        { return string(r.c.Status.Phase) }
+func (r psRow) State() string {
+	if r.c.Status.Stopping && !r.docker {
+		return inspect.StateStopping
+	}
+	return string(r.c.Status.Phase)
+}
 func (r psRow) Names() string        { return r.c.Config.Name }
 func (r psRow) CreatedHuman() string { return format.Ago(r.c.Config.Created, r.now) }
 func (r psRow) RunningFor() string   { return r.CreatedHuman() }

@@ -53,7 +53,8 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 	if !st.Phase.Active() {
 		return nil
 	}
-	conn, err := e.wantStopped(id, ref)
+	wait := stopTimeout(cfg, o.Timeout)
+	conn, err := e.wantStopped(id, ref, wait != 0)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,6 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 		}
 	}
 	sig := cmp.Or(o.Signal, unix.Signal(cfg.Process.StopSignal), unix.SIGTERM)
-	wait := stopTimeout(cfg, o.Timeout)
 	if wait != 0 {
 		if err := signal(st, sig); err != nil {
 			return err
@@ -87,8 +87,9 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
-// connection and no error mean that it is about to end, or has.
-func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
+// connection and no error mean that it is about to end, or has. waits says that the
+// caller sends a signal and waits for the end.
+func (e *Engine) wantStopped(id, ref string, waits bool) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, nil
@@ -96,7 +97,7 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Stop(); err != nil {
+	if err := conn.Stop(waits); err != nil {
 		conn.Close()
 		if errors.Is(err, state.ErrNotFound) {
 			return nil, nil
@@ -228,7 +229,7 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 		if err := e.desire(cfg, state.DesiredStopped); err != nil {
 			return err
 		}
-		conn, err := e.wantStopped(id, ref)
+		conn, err := e.wantStopped(id, ref, false)
 		if err != nil {
 			return err
 		}

@@ -152,6 +152,9 @@ func (c Container) Podman() *ContainerDocument {
 		NetworkSettings: networkSettings(c, false), Config: c.config(), HostConfig: hostConfig(c),
 	}
 	doc.Path, doc.Args = pathArgs(cfg.Process)
+	if c.Status.Stopping {
+		doc.State.Status = StateStopping
+	}
 	if c.Image != nil {
 		doc.ImageDigest = c.Image.Digest
 	}
@@ -211,6 +214,7 @@ func (c Container) Docker() *DockerContainer {
 		h.Status = state.HealthUnhealthy // so has Docker those that have ended
 	}
 	doc.HostConfig.Binds = dockerBinds(c.Config.Mounts)
+	doc.HostConfig.IpcMode = namespaceMode(c.Config.Namespaces.Ipc)
 	doc.Config.Image = c.Config.Image.Given
 	if doc.Config.Image == "" {
 		doc.Config.Image = Familiar(c.Config.Image.Name)
@@ -220,6 +224,10 @@ func (c Container) Docker() *DockerContainer {
 	}
 	return doc
 }
+
+// StateStopping is Podman's word for a container that runs while a stop waits for
+// its end; Docker calls that running.
+const StateStopping = "stopping"
 
 func (c Container) state() *ContainerState {
 	st := c.Status

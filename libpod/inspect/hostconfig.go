@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -229,12 +230,9 @@ func namespaceMode(s string) string {
 	return s
 }
 
-func ipcMode(s string) string {
-	if s == "" || s == "private" {
-		return "private"
-	}
-	return s
-}
+// ipcMode is what others may do with the IPC namespace: unless it was made private
+// they can join it.
+func ipcMode(s string) string { return cmp.Or(s, "shareable") }
 
 // usernsMode is, as in Podman, private for a namespace of the container's own
 // however it was asked for.
