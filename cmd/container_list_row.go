@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -166,8 +167,8 @@ type psNamespaces inspect.Namespaces
 func (r psRow) Mounts() string {
 	var names []string
 	for _, m := range r.c.Config.Mounts {
-		name := m.Source
-		if m.Type == state.MountTmpfs {
+		name := cmp.Or(m.ImageName, m.Source)
+		if m.InMemory() {
 			name = m.Target
 		}
 		if !r.noTrunc {

@@ -101,7 +101,7 @@ func removeError(app *App, opts libpod.RemoveOptions, err error) error {
 	case opts.Force && app.Docker: // says so, and is content
 		return withCode(exitOK, err)
 	case opts.Force:
-		return nil
+		return errNothing
 	}
 	return noSuchContainer(err, "no container with ID or name %q found: no such container")
 }

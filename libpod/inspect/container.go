@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -306,12 +307,14 @@ func (c Container) mounts() []Mount {
 			Type: m.Type, Source: m.Source, Destination: m.Target, RW: !m.ReadOnly,
 			Propagation: m.Propagation, Options: m.Options, SubPath: m.Subpath,
 		}
-		if doc.Propagation == "" && m.Type != state.MountTmpfs {
+		if doc.Propagation == "" && !m.InMemory() {
 			doc.Propagation = "rprivate"
 		}
 		switch m.Type {
 		case state.MountVolume:
 			doc.Name, doc.Driver, doc.Source = m.Source, "local", c.Roots.VolumeData(m.Source)
+		case state.MountImage:
+			doc.Source = cmp.Or(m.ImageName, m.Source)
 		case state.MountTmpfs:
 			continue // HostConfig.Tmpfs has it, as with both others
 		case state.MountBind:

@@ -298,7 +298,7 @@ func mountOptions(m state.Mount) []string {
 	}
 	if m.Propagation != "" {
 		opts = append(opts, m.Propagation)
-	} else if m.Type != state.MountTmpfs {
+	} else if !m.InMemory() {
 		opts = append(opts, "rprivate")
 	}
 	opts = append(opts, m.Options...)
