@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -125,7 +126,10 @@ func trusted(st unix.Stat_t, euid, egid uint32) bool {
 // unpack makes path in one step: it is whole or not there.
 func (p packed) unpack(path string) (err error) {
 	// Several may be at it, also in one process. What a killed one leaves goes with
-	// the old versions.
+	// the old versions. No process may be forked meanwhile: with a copy of the
+	// descriptor it would keep the program from being executed (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp")
 	if err != nil {
 		return err
