@@ -98,7 +98,7 @@ func configuration(app *App) settings.Source {
 			Size: parse.Size, Ulimit: parse.Ulimit, Device: parse.Device, Pairs: parse.Pairs,
 			Capability: parse.Capability, IP: parse.IP,
 			Volume: func(s string) (state.Mount, error) { return parse.Volume(s, "/") },
-			Mount:  func(s string) (state.Mount, error) { return parse.MountSpec(s, "/") },
+			Mount:  func(s string) ([]state.Mount, error) { return configuredMounts(s) },
 			Env:    func(s string) ([]string, error) { return parse.Env(s, os.Environ()) },
 		},
 	}

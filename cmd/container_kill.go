@@ -26,7 +26,7 @@ skiff kill -s HUP web`,
 			}
 			return onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 				return e.Kill(c.Context, ref, sig)
-			}, state.Running, state.Paused)(c)
+			}, state.Running, state.Paused, state.Restarting)(c)
 		},
 	}
 }

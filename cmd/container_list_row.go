@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -90,6 +91,9 @@ func (r psRow) Status() string {
 	code := strconv.Itoa(st.ExitCode)
 	switch st.Phase {
 	case state.Running:
+		if st.Stopping && !r.docker {
+			return "Stopping"
+		}
 		switch word := r.c.HealthWord(); word {
 		case "none":
 			return up
@@ -113,7 +117,12 @@ func (r psRow) Status() string {
 	return "Created"
 }
 
-func (r psRow) State() string        { return string(r.c.Status.Phase) }
+func (r psRow) State() string {
+	if r.c.Status.Stopping && !r.docker {
+		return inspect.StateStopping
+	}
+	return string(r.c.Status.Phase)
+}
 func (r psRow) Names() string        { return r.c.Config.Name }
 func (r psRow) CreatedHuman() string { return format.Ago(r.c.Config.Created, r.now) }
 func (r psRow) RunningFor() string   { return r.CreatedHuman() }
@@ -158,8 +167,8 @@ type psNamespaces inspect.Namespaces
 func (r psRow) Mounts() string {
 	var names []string
 	for _, m := range r.c.Config.Mounts {
-		name := m.Source
-		if m.Type == state.MountTmpfs {
+		name := cmp.Or(m.ImageName, m.Source)
+		if m.InMemory() {
 			name = m.Target
 		}
 		if !r.noTrunc {

@@ -22,8 +22,9 @@ skiff restart -t 5 web`,
 			if err != nil {
 				return err
 			}
+			o.Quiet = app.Docker
 			work := func(c *cli.Context, e *libpod.Engine, ref string) error {
-				return e.Restart(c.Context, ref, o)
+				return withCode(exitEngine, e.Restart(c.Context, ref, o)) // as start
 			}
 			if !c.Bool("running") {
 				return onContainers(app, work)(c)

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
 	"skiff/libpod"
@@ -29,7 +31,7 @@ skiff start -ai shell`,
 
 func startContainers(app *App, c *cli.Context) error {
 	if c.Bool("all") && c.NArg() > 0 {
-		return usagef("either start all containers or the container(s) provided in the arguments")
+		return usage(errors.New("either start all containers or the container(s) provided in the arguments"))
 	}
 	e, err := app.Engine()
 	if err != nil {
@@ -43,7 +45,7 @@ func startContainers(app *App, c *cli.Context) error {
 	if !c.Bool("attach") && !c.Bool("interactive") {
 		return each(c, app, list, func(ref string) error {
 			_, err := e.Start(c.Context, ref, libpod.StartOptions{})
-			return err
+			return withCode(exitEngine, err) // the container's own statuses are for those who wait for it
 		})
 	}
 	if len(list) != 1 {

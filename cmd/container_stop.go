@@ -24,6 +24,7 @@ skiff stop -t 2 --all`,
 			if err != nil {
 				return err
 			}
+			o.Quiet = app.Docker
 			return onContainers(app, func(c *cli.Context, e *libpod.Engine, ref string) error {
 				return e.StopWith(c.Context, ref, o)
 			})(c)

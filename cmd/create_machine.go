@@ -170,15 +170,8 @@ func (f *form) limits() {
 func (f *form) mounts() {
 	add := func(m state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, m) }
 	values(f, "volume", func(s string) (state.Mount, error) { return parse.Volume(s, f.cwd) }, add)
-	values(f, "mount", func(s string) (state.Mount, error) {
-		m, err := parse.MountSpec(s, f.cwd)
-		if err == nil && m.Type == state.MountBind {
-			if _, serr := os.Stat(m.Source); serr != nil {
-				err = fmt.Errorf("invalid mount %q: the bind source path does not exist: %w", s, serr)
-			}
-		}
-		return m, err
-	}, add)
+	values(f, "mount", func(s string) ([]state.Mount, error) { return mountsOf(s, f.cwd) },
+		func(list []state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, list...) })
 	values(f, "tmpfs", parse.Tmpfs, add)
 	f.cfg.ReadOnly, f.req.Explicit.ReadOnly = f.c.Bool("read-only"), f.c.IsSet("read-only")
 	f.cfg.ReadOnlyTmpfs = f.c.Bool("read-only-tmpfs")

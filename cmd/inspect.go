@@ -132,7 +132,7 @@ func inspectors(app *App, e *libpod.Engine, size bool) map[string]inspector {
 		"container": func(ref string) (any, error) {
 			c, err := e.ContainerInspect(ref, size)
 			if err != nil {
-				return nil, err
+				return nil, noSuchContainer(err, "no such container %q")
 			}
 			if app.Docker {
 				return c.Docker(), nil

@@ -25,6 +25,16 @@ func removeEach(app *App, names []string, lenient bool, remove func(string) (str
 	return removeStatus(errors.Join(errs...))
 }
 
+// noSuchContainer says that a container is not there in the words of one command, of
+// which people and scripts know several; words has one %q.
+func noSuchContainer(err error, words string) error {
+	var m *state.MissingError
+	if !errors.As(err, &m) || m.Thing != "container" {
+		return err
+	}
+	return &state.MissingError{Text: fmt.Sprintf(words, m.Ref), Thing: m.Thing, Ref: m.Ref}
+}
+
 // removeStatus is rm's own exit status: 2 if all that went wrong is that
 // containers run, 1 if it is that they do not exist.
 func removeStatus(err error) error {

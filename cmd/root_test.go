@@ -58,7 +58,7 @@ func TestBadCommandLines(t *testing.T) {
 		"logs --tail x a":                            "Error: invalid value \"x\" for --tail: want a number of lines, or all\n",
 		"logs --since x a":                           "Error: invalid time \"x\" for --since: want a date such as 2026-01-31T12:00:00, seconds since 1970, or a duration such as 10m\n",
 		"wait --condition foo a":                     "Error: invalid value \"foo\" for --condition: want a container's state such as running, stopped or healthy\n",
-		"start --all x":                              "Error: either start all containers or the container(s) provided in the arguments\nSee 'skiff start --help'\n",
+		"start --all x":                              "Error: either start all containers or the container(s) provided in the arguments\n",
 		"rm -t 3 a":                                  "Error: --force option must be specified to use the --time option\nSee 'skiff rm --help'\n",
 	} {
 		code, out, errs := runLine(strings.Fields(line)...)

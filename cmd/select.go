@@ -36,6 +36,10 @@ func selectFlags(all, cidfile, ignore bool, filterShort ...string) []cli.Flag {
 	return flags
 }
 
+// errNothing is what work for a container comes to that had nothing to do and is
+// not to be printed.
+var errNothing = errors.New("nothing to do")
+
 // target is a container that a command works on: the word that is printed for
 // it, and what the engine finds it by.
 type target struct{ shown, ref string }
@@ -131,7 +135,7 @@ func each(c *cli.Context, app *App, list []target, work func(ref string) error) 
 		switch {
 		case errs[i] == nil:
 			fmt.Fprintln(app.Out, t.shown)
-		case errors.Is(errs[i], state.ErrNotFound) && c.Bool("ignore"):
+		case errors.Is(errs[i], state.ErrNotFound) && c.Bool("ignore"), errors.Is(errs[i], errNothing):
 		default:
 			failed = append(failed, errs[i])
 		}

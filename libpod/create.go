@@ -199,7 +199,7 @@ func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
 			if err != nil {
 				return fmt.Errorf("cannot mount an image on %q: %w", m.Target, err)
 			}
-			cfg.Mounts[i].Source = img.ID
+			cfg.Mounts[i].Source, cfg.Mounts[i].ImageName = img.ID, m.Source
 		case m.Type == state.MountBind && m.MakeSource:
 			// A file is as good as a directory.
 			if _, err := os.Stat(m.Source); err == nil {

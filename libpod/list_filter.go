@@ -122,6 +122,9 @@ func sameImageName(full, ref string) bool {
 func (e *Engine) stateFilter(f Filter) (predicate[Container], error) {
 	switch f.Key {
 	case "status":
+		if f.Value == "stopping" {
+			return func(c Container) bool { return c.Status.Stopping }, nil
+		}
 		phases, ok := phasesOf(f.Value)
 		if !ok {
 			return nil, badFilter(f, "want created, running, paused, restarting, removing, exited or dead")
@@ -177,7 +180,7 @@ func phasesOf(word string) ([]state.Phase, bool) {
 		return []state.Phase{state.Removing}, true
 	case "exited", "stopped":
 		return []state.Phase{state.Exited}, true
-	case "dead", "initialized", "stopping", "unknown":
+	case "dead", "initialized", "unknown":
 		return nil, true // states that a container of skiff's is never in
 	}
 	return nil, false

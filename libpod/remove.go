@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"skiff/state"
 	"skiff/state/event"
@@ -19,9 +19,9 @@ type RemoveOptions struct {
 	Force bool
 	// Volumes removes its anonymous volumes too. Docker: rm -v.
 	Volumes bool
-	// Depend removes the containers first that share its namespaces. Podman: rm
-	// --depend.
-	Depend bool
+	// Needed are the containers that others need, as Dependents gives them: one of
+	// those is not removed. nil removes it all the same, as Docker does.
+	Needed map[string][]string
 	// Time is how many seconds a forced stop waits before it kills; nil kills at once.
 	Time *int
 }
@@ -32,10 +32,8 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 	if err != nil {
 		return err
 	}
-	if opt.Depend {
-		if err := e.removeDependents(ctx, id, opt); err != nil {
-			return err
-		}
+	if others := opt.Needed[id]; len(others) > 0 {
+		return fmt.Errorf("container %s has dependent containers which must be removed before it: %s", id, strings.Join(others, ", "))
 	}
 	for range 3 {
 		st, err := e.status(ctx, id)
@@ -53,27 +51,6 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 		}
 	}
 	return fmt.Errorf("cannot remove container %s: it is started again and again by somebody else", ref)
-}
-
-// removeDependents removes the containers that share a namespace of this one,
-// and those that share theirs.
-func (e *Engine) removeDependents(ctx context.Context, id string, opt RemoveOptions) error {
-	ids, err := e.Store.IDs()
-	if err != nil {
-		return err
-	}
-	opt.Force = true // as Podman does
-	errs := []error{}
-	for _, other := range ids {
-		cfg, err := e.Store.Load(other)
-		if err != nil || other == id || !slices.Contains(cfg.Dependencies(), id) {
-			continue // one that cannot be read shares nothing that could be found out
-		}
-		if err := e.Remove(ctx, other, opt); err != nil && !errors.Is(err, state.ErrNotFound) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Status, opt RemoveOptions) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"skiff/runtime/monitorclient"
@@ -44,6 +45,8 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 		e.warnOf(e.show(ctx, id))
 	}
 	switch {
+	case errors.Is(err, ErrRunning) && e.isPaused(id):
+		return res, fmt.Errorf("cannot start container %s: it is paused, try unpause instead", ref)
 	case errors.Is(err, ErrRunning) && opt.Attach == nil:
 		return res, nil
 	case errors.Is(err, ErrRunning):

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +30,8 @@ type StopOptions struct {
 	Timeout *int
 	// Signal is the first to be sent; 0: the container's own.
 	Signal unix.Signal
+	// Quiet leaves out the warning that the container had to be killed.
+	Quiet bool
 }
 
 // Stop is StopWith the container's own signal.
@@ -53,7 +54,8 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 	if !st.Phase.Active() {
 		return nil
 	}
-	conn, err := e.wantStopped(id, ref)
+	wait := stopTimeout(cfg, o.Timeout)
+	conn, err := e.wantStopped(id, ref, wait != 0)
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,6 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 		}
 	}
 	sig := cmp.Or(o.Signal, unix.Signal(cfg.Process.StopSignal), unix.SIGTERM)
-	wait := stopTimeout(cfg, o.Timeout)
 	if wait != 0 {
 		if err := signal(st, sig); err != nil {
 			return err
@@ -81,14 +82,17 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 		if done, err := e.gone(ctx, id, wait); done || err != nil {
 			return err
 		}
-		e.warn(fmt.Sprintf("StopSignal %s failed to stop container %s in %d seconds, resorting to SIGKILL", unix.SignalName(sig), cfg.Name, int(wait/time.Second)))
+		if !o.Quiet {
+			e.warn(fmt.Sprintf("StopSignal %s failed to stop container %s in %d seconds, resorting to SIGKILL", unix.SignalName(sig), cfg.Name, int(wait/time.Second)))
+		}
 	}
 	return e.finish(ctx, id, ref)
 }
 
 // wantStopped tells the monitor that the policy no longer counts. No
-// connection and no error mean that it is about to end, or has.
-func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
+// connection and no error mean that it is about to end, or has. waits says that the
+// caller sends a signal and waits for the end.
+func (e *Engine) wantStopped(id, ref string, waits bool) (*monitorclient.Conn, error) {
 	conn, err := monitorclient.Dial(e.Roots.Container(id))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, nil
@@ -96,7 +100,7 @@ func (e *Engine) wantStopped(id, ref string) (*monitorclient.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Stop(); err != nil {
+	if err := conn.Stop(waits); err != nil {
 		conn.Close()
 		if errors.Is(err, state.ErrNotFound) {
 			return nil, nil
@@ -210,40 +214,6 @@ func (e *Engine) found(ctx context.Context, ref string) (*state.Config, state.St
 	}
 	cfg, err := e.Store.Load(id)
 	return cfg, st, err
-}
-
-// Kill sends a signal to the container's first process. A signal that is meant
-// to end it also ends its restart policy's claim, as in Docker.
-func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
-	cfg, st, err := e.found(ctx, ref)
-	if err != nil {
-		return err
-	}
-	id := cfg.ID
-	if st.Phase != state.Running && st.Phase != state.Paused {
-		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", ref, st.Phase)
-	}
-	stop := unix.Signal(cfg.Process.StopSignal)
-	if sig == unix.SIGKILL || sig == unix.SIGTERM || sig == stop {
-		if err := e.desire(cfg, state.DesiredStopped); err != nil {
-			return err
-		}
-		conn, err := e.wantStopped(id, ref)
-		if err != nil {
-			return err
-		}
-		if conn != nil {
-			conn.Close()
-		}
-	}
-	if err := signal(st, sig); err != nil {
-		return fmt.Errorf("cannot kill container %s: %w", ref, err)
-	}
-	e.noteContainer(cfg, event.Kill, "signal", strconv.Itoa(int(sig)))
-	if sig == unix.SIGKILL && st.Phase == state.Paused {
-		return e.Unpause(ctx, id) // a frozen process does not die on cgroup v1
-	}
-	return nil
 }
 
 // Restart stops the container if it runs and starts it again.

@@ -88,6 +88,8 @@ func holds(condition string, before, now state.Status) bool {
 	switch condition {
 	case "not-running", "stopped", string(state.Exited):
 		return !now.Phase.Active()
+	case "stopping":
+		return now.Stopping
 	case "next-exit":
 		return before.Phase.Active() && !now.FinishedAt.IsZero() && !now.FinishedAt.Equal(before.FinishedAt)
 	}

@@ -154,6 +154,7 @@ const (
 	MountVolume = "volume"
 	MountTmpfs  = "tmpfs"
 	MountImage  = "image"
+	MountRamfs  = "ramfs"
 )
 
 // Mount is something mounted into the container. Docker: -v, --mount, --tmpfs.
@@ -162,6 +163,8 @@ type Mount struct {
 	// Source is an absolute host path (bind), a volume's name (volume) or an
 	// image's id (image).
 	Source string `json:"source,omitempty"`
+	// ImageName is the image as the user named it (image).
+	ImageName string `json:"imageName,omitempty"`
 	// Target is a clean absolute path in the container.
 	Target   string `json:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
@@ -184,6 +187,10 @@ type Mount struct {
 	// Missing is set where the host path was made because it did not exist (-v).
 	MakeSource bool `json:"makeSource,omitempty"`
 }
+
+// InMemory reports whether the mount has no source: its files are gone with the
+// container's end.
+func (m Mount) InMemory() bool { return m.Type == MountTmpfs || m.Type == MountRamfs }
 
 // Namespaces says where each namespace comes from: "" or "private" for a new
 // one, "host", or "container:<id>". For Ipc also "none" and "shareable". For User

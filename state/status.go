@@ -51,6 +51,8 @@ type Status struct {
 	// StoppedByUser says that it ended because the user wanted that: stop, or kill
 	// with a signal that ends it.
 	StoppedByUser bool `json:"stoppedByUser,omitempty"`
+	// Stopping says that it runs and was told to end, by a stop that waits for that.
+	Stopping bool `json:"stopping,omitempty"`
 	// Error is why the last start failed or the end was not orderly.
 	Error string `json:"error,omitempty"`
 	// Interrupted says that the end was not the container's own nor the user's

@@ -186,7 +186,7 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 		m.Target = v
 	case "readonly", "ro":
 		return flag(&m.ReadOnly)
-	case "rw":
+	case "rw", "readwrite":
 		var rw bool
 		err := flag(&rw)
 		m.ReadOnly = !rw
@@ -219,12 +219,17 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 			return fmt.Errorf("bind-recursive is %q: want enabled, disabled, writable or readonly", v)
 		}
 	case "volume-subpath", "subpath", "image-subpath":
-		if path.IsAbs(v) || v == "" || strings.HasPrefix(path.Clean(v), "..") {
+		if path.IsAbs(v) && k == "volume-subpath" || v == "" || path.Clean("./"+v) == ".." || strings.HasPrefix(path.Clean("./"+v), "../") {
 			return fmt.Errorf("%s %q must be a relative path that stays inside", k, v)
 		}
 		m.Subpath = path.Clean(v)
 	case "tmpfs-size", "tmpfs-mode":
 		return tmpfsField(m, strings.TrimPrefix(k, "tmpfs-"), v)
+	case "z", "Z":
+		var label bool // for SELinux, see volumeOption
+		return flag(&label)
+	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "noswap", "tmpcopyup", "notmpcopyup":
+		return plainOption(m, k, v, has)
 	case "volume-driver":
 		if v != "local" {
 			return fmt.Errorf("unknown volume driver %q: only local is there", v)
@@ -236,9 +241,19 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 	return nil
 }
 
+// plainOption is an option of mount(8) as a key of its own, as Podman takes them.
+func plainOption(m *state.Mount, k, v string, has bool) error {
+	on, err := boolField(k, v, has)
+	if err == nil && on {
+		m.Options = append(m.Options, k)
+	}
+	return err
+}
+
 func isFlagKey(k string) bool {
 	switch k {
-	case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "U", "chown", "idmap":
+	case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "U", "chown", "idmap",
+		"readwrite", "z", "Z", "exec", "noexec", "dev", "nodev", "suid", "nosuid", "noswap", "tmpcopyup", "notmpcopyup":
 		return true
 	}
 	return false
@@ -264,25 +279,57 @@ func boolField(k, v string, has bool) (bool, error) {
 	return b, nil
 }
 
+// Glob is the type of a mount that stands for one bind mount per path of the host
+// that its source, a pattern, matches. The target is a directory for them all; where
+// there is none each is mounted at its own path. Podman: --mount type=glob.
+const Glob = "glob"
+
+// Matched is the bind mount of one path that a Glob matched.
+func Matched(m state.Mount, file string) state.Mount {
+	m.Type, m.Source = state.MountBind, file
+	if m.Target == "" {
+		m.Target = file
+	} else {
+		m.Target = path.Join(m.Target, path.Base(file))
+	}
+	return m
+}
+
+func finishTarget(m *state.Mount) (err error) {
+	if m.Target == "" {
+		if m.Type == Glob {
+			return nil
+		}
+		return fmt.Errorf("it has no target")
+	}
+	m.Target, err = target(m.Target)
+	return err
+}
+
 // finishMount checks the fields against each other; keys holds those that were
 // given.
 func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error) {
-	if m.Target == "" {
-		return fmt.Errorf("it has no target")
-	}
-	if m.Target, err = target(m.Target); err != nil {
+	if err := finishTarget(m); err != nil {
 		return err
+	}
+	for _, o := range m.Options {
+		if !m.InMemory() && (o == "noswap" || o == "tmpcopyup" || o == "notmpcopyup") {
+			return fmt.Errorf("the key %q does not go with type=%s", o, m.Type)
+		}
 	}
 	for k := range keys {
 		kind, _, ok := strings.Cut(k, "-")
+		if kind == state.MountTmpfs && m.Type == state.MountRamfs {
+			continue
+		}
 		if ok && (kind == state.MountBind || kind == state.MountVolume || kind == state.MountTmpfs || kind == state.MountImage) && kind != m.Type {
 			return fmt.Errorf("the key %q does not go with type=%s", k, m.Type)
 		}
 	}
 	switch m.Type {
-	case state.MountBind:
+	case state.MountBind, Glob:
 		if m.Source == "" {
-			return fmt.Errorf("a bind mount needs a source")
+			return fmt.Errorf("a %s mount needs a source", m.Type)
 		}
 		if !path.IsAbs(m.Source) {
 			if m.Source[0] != '.' {
@@ -296,19 +343,19 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 		if !m.Anonymous && !isName(m.Source) {
 			return fmt.Errorf("%q is not a volume name; for a host directory use type=bind", m.Source)
 		}
-	case state.MountTmpfs:
+	case state.MountTmpfs, state.MountRamfs:
 		if m.Source != "" {
-			return fmt.Errorf("a tmpfs has no source")
+			return fmt.Errorf("a %s has no source", m.Type)
 		}
 	case state.MountImage:
 		if m.Source == "" {
 			return fmt.Errorf("an image mount needs a source")
 		}
-		if _, rw := keys["rw"]; !rw {
+		if keys["rw"] == "" && keys["readwrite"] == "" {
 			m.ReadOnly = true
 		}
 	default:
-		return fmt.Errorf("unknown type %q: want bind, volume, tmpfs or image", m.Type)
+		return fmt.Errorf("unknown type %q: want bind, volume, tmpfs, ramfs, image or glob", m.Type)
 	}
 	return nil
 }
@@ -344,7 +391,7 @@ func tmpfsField(m *state.Mount, k, v string) error {
 		m.Propagation = k
 		return nil
 	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "sync", "async", "atime", "noatime", "diratime",
-		"nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "tmpcopyup":
+		"nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "tmpcopyup", "noswap":
 		if v != "" {
 			return fmt.Errorf("the option %q takes no value", k)
 		}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -152,6 +153,9 @@ func (c Container) Podman() *ContainerDocument {
 		NetworkSettings: networkSettings(c, false), Config: c.config(), HostConfig: hostConfig(c),
 	}
 	doc.Path, doc.Args = pathArgs(cfg.Process)
+	if c.Status.Stopping {
+		doc.State.Status = StateStopping
+	}
 	if c.Image != nil {
 		doc.ImageDigest = c.Image.Digest
 	}
@@ -211,6 +215,7 @@ func (c Container) Docker() *DockerContainer {
 		h.Status = state.HealthUnhealthy // so has Docker those that have ended
 	}
 	doc.HostConfig.Binds = dockerBinds(c.Config.Mounts)
+	doc.HostConfig.IpcMode = namespaceMode(c.Config.Namespaces.Ipc)
 	doc.Config.Image = c.Config.Image.Given
 	if doc.Config.Image == "" {
 		doc.Config.Image = Familiar(c.Config.Image.Name)
@@ -220,6 +225,10 @@ func (c Container) Docker() *DockerContainer {
 	}
 	return doc
 }
+
+// StateStopping is Podman's word for a container that runs while a stop waits for
+// its end; Docker calls that running.
+const StateStopping = "stopping"
 
 func (c Container) state() *ContainerState {
 	st := c.Status
@@ -306,12 +315,14 @@ func (c Container) mounts() []Mount {
 			Type: m.Type, Source: m.Source, Destination: m.Target, RW: !m.ReadOnly,
 			Propagation: m.Propagation, Options: m.Options, SubPath: m.Subpath,
 		}
-		if doc.Propagation == "" && m.Type != state.MountTmpfs {
+		if doc.Propagation == "" && !m.InMemory() {
 			doc.Propagation = "rprivate"
 		}
 		switch m.Type {
 		case state.MountVolume:
 			doc.Name, doc.Driver, doc.Source = m.Source, "local", c.Roots.VolumeData(m.Source)
+		case state.MountImage:
+			doc.Source = cmp.Or(m.ImageName, m.Source)
 		case state.MountTmpfs:
 			continue // HostConfig.Tmpfs has it, as with both others
 		case state.MountBind:

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -252,12 +253,9 @@ func namespaceMode(s string) string {
 	return s
 }
 
-func ipcMode(s string) string {
-	if s == "" || s == "private" {
-		return "private"
-	}
-	return s
-}
+// ipcMode is what others may do with the IPC namespace: unless it was made private
+// they can join it.
+func ipcMode(s string) string { return cmp.Or(s, "shareable") }
 
 // usernsMode is, as in Podman, private for a namespace of the container's own
 // however it was asked for.
@@ -323,7 +321,7 @@ func mountOptions(m state.Mount) []string {
 	}
 	if m.Propagation != "" {
 		opts = append(opts, m.Propagation)
-	} else if m.Type != state.MountTmpfs {
+	} else if !m.InMemory() {
 		opts = append(opts, "rprivate")
 	}
 	opts = append(opts, m.Options...)

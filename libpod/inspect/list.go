@@ -108,7 +108,7 @@ func (c Container) Pid() int { return livePid(c.Status) }
 func (c Container) MountNames() []string {
 	out := []string{}
 	for _, m := range c.Config.Mounts {
-		if m.Type != state.MountTmpfs {
+		if !m.InMemory() {
 			out = append(out, m.Target)
 		}
 	}

@@ -173,7 +173,7 @@ func (b *builder) inherited() ([]state.Mount, error) {
 			return nil, err
 		}
 		for _, m := range other.Mounts {
-			if m.Type == state.MountTmpfs {
+			if m.InMemory() {
 				continue
 			}
 			m.MakeSource = false

@@ -164,7 +164,7 @@ func (b *builder) mounts() error {
 	at := map[string]bool{}
 	for _, m := range c.Mounts {
 		if at[m.Target] {
-			return invalid("duplicate mount point: two mounts have the target %q", m.Target)
+			return invalid("%s: duplicate mount destination", m.Target)
 		}
 		at[m.Target] = true
 		out = append(out, m)

@@ -146,8 +146,11 @@ func (b *builder) namespaces() error {
 		if err != nil {
 			return err
 		}
-		if n.kind == "ipc" && other.Namespaces.Ipc == "none" {
+		switch mode := other.Namespaces.Ipc; {
+		case n.kind == "ipc" && mode == "none":
 			return invalid("cannot use container %q for --ipc: it has no IPC namespace of its own to share", ref)
+		case n.kind == "ipc" && mode == "private":
+			return invalid("joining the IPC namespace of container %q is not allowed: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", ref)
 		}
 		*n.dst = state.ModeContainer + other.ID
 	}

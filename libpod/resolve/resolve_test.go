@@ -167,7 +167,7 @@ func TestCompleteRefuses(t *testing.T) {
 		"more CPUs than a kernel knows":    {state.Config{Process: run, Resources: state.Resources{NanoCPUs: 8193e9}}, Given{}, "0.01 to 8192"},
 		"a CPU that is not there":          {state.Config{Process: run, Resources: state.Resources{CpusetCpus: "0-4"}}, Given{}, "only 0 to 3"},
 		"a short period":                   {state.Config{Process: run, Resources: state.Resources{CPUPeriod: 1}}, Given{}, "1000 to 1000000"},
-		"two mounts at one place":          {state.Config{Process: run, Mounts: []state.Mount{{Type: "tmpfs", Target: "/x"}, {Type: "tmpfs", Target: "/x"}}}, Given{}, "duplicate mount point"},
+		"two mounts at one place":          {state.Config{Process: run, Mounts: []state.Mount{{Type: "tmpfs", Target: "/x"}, {Type: "tmpfs", Target: "/x"}}}, Given{}, "duplicate mount destination"},
 		"an address with the host's net":   {state.Config{Process: run, Network: state.Network{Mode: "host"}}, Given{IP: "1.2.3.4"}, "conflicting options: --ip"},
 		"an address for two networks":      {state.Config{Process: run, Network: bridge(state.Endpoint{Network: "a"}, state.Endpoint{Network: "b"})}, Given{IP: "1.2.3.4"}, "only be used with one network"},
 		"an alias on the default bridge":   {state.Config{Process: run}, Given{Aliases: []string{"x"}}, "no name service"},

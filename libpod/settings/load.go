@@ -262,14 +262,14 @@ func strs(v any) (words []string, appended bool, err error) {
 func same(s string) (string, error) { return s, nil }
 
 // many is list for a reader that gives several values.
-func many(dst *[]string, read func(string) ([]string, error)) setter {
+func many[T any](dst *[]T, read func(string) ([]T, error)) setter {
 	return func(v any) error {
-		var groups [][]string
+		var groups [][]T
 		if err := list(&groups, read)(v); err != nil {
 			return err
 		}
 		_, appended, _ := strs(v)
-		var out []string
+		var out []T
 		if appended {
 			out = append(out, *dst...)
 		}
@@ -277,7 +277,7 @@ func many(dst *[]string, read func(string) ([]string, error)) setter {
 			out = append(out, g...)
 		}
 		if out == nil {
-			out = []string{}
+			out = []T{}
 		}
 		*dst = out
 		return nil

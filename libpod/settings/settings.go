@@ -142,7 +142,7 @@ type Syntax struct {
 	Ulimit     func(string) (state.Ulimit, error)
 	Device     func(string) (state.Device, error)
 	Volume     func(string) (state.Mount, error)
-	Mount      func(string) (state.Mount, error)
+	Mount      func(string) ([]state.Mount, error)
 	Pairs      func(what string, words []string) (map[string]string, error)
 	Env        func(string) ([]string, error)
 	Capability func(string) ([]string, error)

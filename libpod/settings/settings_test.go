@@ -24,7 +24,7 @@ func testSyntax() Syntax {
 		},
 		Device: func(s string) (state.Device, error) { return state.Device{Host: s}, nil },
 		Volume: func(s string) (state.Mount, error) { return state.Mount{Source: s}, nil },
-		Mount:  func(s string) (state.Mount, error) { return state.Mount{Target: s}, nil },
+		Mount:  func(s string) ([]state.Mount, error) { return []state.Mount{{Target: s}}, nil },
 		Pairs: func(_ string, words []string) (map[string]string, error) {
 			out := map[string]string{}
 			for _, w := range words {

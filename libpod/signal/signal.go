@@ -23,7 +23,10 @@ const (
 func Parse(s string) (syscall.Signal, error) {
 	bare := strings.TrimPrefix(s, "-") // as kill(1) has it: -9, -INT
 	if n, err := strconv.Atoi(bare); err == nil {
-		if n < 1 || n > sigRTMax {
+		if n > sigRTMax {
+			return 0, fmt.Errorf("invalid signal: %s: valid signals are 1 through %d", s, sigRTMax)
+		}
+		if n < 1 {
 			return 0, fmt.Errorf("invalid signal: %s", s)
 		}
 		return syscall.Signal(n), nil

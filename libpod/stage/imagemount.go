@@ -10,11 +10,11 @@ import (
 	"skiff/state"
 )
 
-// imageMount mounts the layers of another image, read-only, where only this
-// container will see them. Docker: --mount type=image. It is an overlay without
-// a writable layer also where there is one layer only: a bind mount of that
-// could be made writable from inside a privileged container, and with it all
-// containers of the image.
+// imageMount mounts the layers of another image where only this container will see
+// them, with a layer of the container's own above them if it may write. Docker:
+// --mount type=image. A read-only one is an overlay without a writable layer also
+// where there is one layer only: a bind mount of that could be made writable from
+// inside a privileged container, and with it all containers of the image.
 func (s *starter) imageMount(m state.Mount) (string, error) {
 	img, err := s.engine.Images.Load(m.Source)
 	if err != nil {
@@ -32,9 +32,24 @@ func (s *starter) imageMount(m state.Mount) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	o := layer.Overlay{
-		Lower:  lower,
-		Target: target, ReadOnly: true, UserNS: s.facts.UserNS,
+	o := layer.Overlay{Lower: lower, Target: target, ReadOnly: m.ReadOnly, UserNS: s.facts.UserNS}
+	if !m.ReadOnly {
+		o.Upper, o.Work, o.Volatile = s.dirs.ImageUpper(s.imageMounts), s.dirs.ImageWork(s.imageMounts), s.cfg.AutoRemove
+		for _, dir := range []string{o.Upper, o.Work} { // they stay as long as the container
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return "", fmt.Errorf("cannot make a writable layer for the image %q: %w", m.Source, err)
+			}
+		}
 	}
-	return target, o.Mount()
+	if err := o.Mount(); err != nil {
+		return "", err
+	}
+	if m.Subpath == "" {
+		return target, nil
+	}
+	path, err := subpath(target, m.Subpath)
+	if err != nil {
+		return "", fmt.Errorf("cannot mount the image %q: %w", m.Source, err)
+	}
+	return path, nil
 }

@@ -267,7 +267,7 @@ func subpath(volume, sub string) (string, error) {
 	defer root.Close()
 	inside, err := root.Resolve(sub)
 	if err != nil {
-		return "", fmt.Errorf("cannot use subpath %q of the volume: %w", sub, err)
+		return "", fmt.Errorf("cannot use subpath %q: %w", sub, err)
 	}
 	return filepath.Join(volume, inside), nil
 }

@@ -87,7 +87,7 @@ func (v *stoppedView) mount(m state.Mount, source string) error {
 	if m.NonRecursive {
 		options[0] = "bind"
 	}
-	if m.ReadOnly || m.Type == state.MountImage {
+	if m.ReadOnly {
 		options = append(options, "ro")
 	}
 	res := premount.Apply(v.s.root, []specs.Mount{{Type: "bind", Source: source, Destination: target, Options: options}}, premount.Options{})

@@ -34,7 +34,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	s := &m.status
 	s.FinishedAt = time.Now().UTC()
 	s.ExitCode = exitCode(ws)
-	s.StoppedByUser = m.stopping
+	s.StoppedByUser, s.Stopping = m.stopping, false
 	if m.timedOut {
 		s.ExitCode, m.timedOut = timeoutCode, false
 	}

@@ -62,7 +62,7 @@ func TestStopEndsTheWaitForARestart(t *testing.T) {
 	eventually(t, "some restarts", func() bool { return b.lines("starts") >= 4 })
 	eventually(t, "it waits", func() bool { return b.status().Phase == state.Restarting })
 	gone := b.dialGone()
-	if err := b.dial().Stop(); err != nil {
+	if err := b.dial().Stop(false); err != nil {
 		t.Fatal(err)
 	}
 	if st := <-gone; st.Phase != state.Exited || st.ExitCode != 1 {
@@ -75,7 +75,7 @@ func TestStopWhileItRunsPreventsTheRestart(t *testing.T) {
 	b := newBox(t, fake{Script: "exec sleep 60"})
 	b.launch.Restart = state.RestartPolicy{Name: state.RestartAlways}
 	s := b.start()
-	if err := b.dial().Stop(); err != nil {
+	if err := b.dial().Stop(false); err != nil {
 		t.Fatal(err)
 	}
 	unix.Kill(s.Status().Pid, unix.SIGTERM)

@@ -172,8 +172,9 @@ func (c *Conn) wait(ctx context.Context, op string) (state.Status, error) {
 }
 
 // Stop tells the monitor that the user wants the container to end, so that it
-// does not start it again. It sends no signal.
-func (c *Conn) Stop() error { return c.order(wire.Request{Op: wire.OpStop}) }
+// does not start it again. It sends no signal. With waits the container is shown
+// as stopping from now on.
+func (c *Conn) Stop(waits bool) error { return c.order(wire.Request{Op: wire.OpStop, Waits: waits}) }
 
 // Resize sets the size of the container's terminal.
 func (c *Conn) Resize(z wire.Size) error {

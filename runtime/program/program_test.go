@@ -221,6 +221,27 @@ func TestPathAtOnce(t *testing.T) {
 	}
 }
 
+// Several containers that one command starts unpack and execute at once.
+func TestPathAtOnceInOneProcess(t *testing.T) {
+	data := build(t, Monitor, echo(t), false)
+	for range 10 {
+		p, r := mustFind(t, data, Monitor), roots(t)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				path, err := p.path(r)
+				if err == nil {
+					err = exec.Command(path).Run()
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
 // asUnpacker makes the test binary unpack a program and end.
 const asUnpacker = "SKIFF_TEST_DATA"
 

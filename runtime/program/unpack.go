@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -124,12 +125,16 @@ func trusted(st unix.Stat_t, euid, egid uint32) bool {
 
 // unpack makes path in one step: it is whole or not there.
 func (p packed) unpack(path string) (err error) {
-	tmp := path + ".tmp" + strconv.Itoa(os.Getpid())
-	os.Remove(tmp) // of a process of that number that was killed
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o700)
+	// Several may be at it, also in one process. What a killed one leaves goes with
+	// the old versions. No process may be forked meanwhile: with a copy of the
+	// descriptor it would keep the program from being executed (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp")
 	if err != nil {
 		return err
 	}
+	tmp := f.Name()
 	defer func() {
 		if err != nil {
 			os.Remove(tmp)

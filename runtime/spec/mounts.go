@@ -132,7 +132,7 @@ func (b *builder) ipcMounts() []specs.Mount {
 
 // userMount is one of the user's.
 func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
-	if m.Type == state.MountTmpfs {
+	if m.InMemory() {
 		return tmpfsMount(m), nil
 	}
 	src := b.in.Sources[m.Target]
@@ -151,7 +151,7 @@ func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
 		propagation = "rprivate"
 	}
 	out.Options = append(out.Options, propagation)
-	if m.ReadOnly || m.Type == state.MountImage {
+	if m.ReadOnly {
 		out.Options = append(out.Options, "ro")
 		// What is mounted below the source is made read-only too where the kernel
 		// can. Mounts that propagate in later would not be, so with propagation
@@ -175,7 +175,7 @@ func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
 // tmpfsMount is Docker's --tmpfs: nosuid, nodev, noexec unless the options say
 // otherwise, later ones winning.
 func tmpfsMount(m state.Mount) specs.Mount {
-	out := specs.Mount{Destination: m.Target, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec"}}
+	out := specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Type, Options: []string{"nosuid", "nodev", "noexec"}}
 	if m.Propagation != "" {
 		out.Options = append(out.Options, m.Propagation)
 	}

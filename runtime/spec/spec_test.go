@@ -115,7 +115,7 @@ var goldens = []struct {
 			{Type: "bind", Source: "/src2", Target: "/b", NonRecursive: true, Propagation: "rshared"},
 			{Type: "bind", Source: "/my/hosts", Target: "/etc/hosts"},
 			{Type: "tmpfs", Target: "/dev/shm", Options: []string{"size=1m", "exec"}},
-			{Type: "image", Source: "i", Target: "/img"},
+			{Type: "image", Source: "i", Target: "/img", ReadOnly: true},
 			{Type: "volume", Source: "etc", Target: "/etc"},
 		}
 		in.Sources = map[string]string{"/var/lib/data": "/v/data", "/img": "/v/img", "/etc": "/v/etc"}

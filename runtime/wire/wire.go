@@ -220,7 +220,10 @@ type Request struct {
 	Restart *state.RestartPolicy `json:"restart,omitempty"`
 	Name    string               `json:"name,omitempty"`
 	Paused  bool                 `json:"paused,omitempty"`
-	Exec    *Exec                `json:"exec,omitempty"`
+	// Waits says of OpStop that a signal follows and that its sender waits: the
+	// container is shown as stopping.
+	Waits bool  `json:"waits,omitempty"`
+	Exec  *Exec `json:"exec,omitempty"`
 	// Health takes the place of the health check in OpUpdate; one without a test
 	// ends checking.
 	Health *Health `json:"health,omitempty"`

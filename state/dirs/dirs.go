@@ -182,6 +182,15 @@ func (c Container) Lock() string { return filepath.Join(c.Data, "lock") }
 func (c Container) Upper() string { return filepath.Join(c.Data, "upper") }
 func (c Container) Work() string  { return filepath.Join(c.Data, "work") }
 
+// ImageUpper and ImageWork are the writable layer of the container's nth image
+// mount, counted from 1, where that one is writable.
+func (c Container) ImageUpper(n int) string {
+	return filepath.Join(c.Data, "image"+strconv.Itoa(n)+"-upper")
+}
+func (c Container) ImageWork(n int) string {
+	return filepath.Join(c.Data, "image"+strconv.Itoa(n)+"-work")
+}
+
 // Rootfs is where the start stage mounts the root file system, in its own
 // mount namespace; on the host the directory is always empty.
 func (c Container) Rootfs() string { return filepath.Join(c.Data, "rootfs") }
