@@ -71,13 +71,13 @@ func runContainer(app *App, c *cli.Context) error {
 	if !detach {
 		opts.Attach = s.Options()
 	}
-	id, code, err := e.Run(c.Context, req, opts)
+	if detach || !p.AttachStdout && !p.AttachStderr {
+		// Nothing else is printed, as with --attach stdin. Docker: the same.
+		opts.Begun = func(id string) { fmt.Fprintln(app.Out, id) }
+	}
+	_, code, err := e.Run(c.Context, req, opts)
 	if err != nil {
 		return err
-	}
-	if detach {
-		fmt.Fprintln(app.Out, id)
-		return nil
 	}
 	return exitWith(code)
 }

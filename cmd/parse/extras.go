@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -59,23 +60,31 @@ func ImageVolume(s string) (string, error) {
 	return "", fmt.Errorf("invalid value %q for --image-volume: want anonymous, tmpfs or ignore", s)
 }
 
-// DeviceRule checks a rule such as "c 42:* rwm". Docker: --device-cgroup-rule.
+// DeviceRule checks a rule such as "c 42:* rwm" and completes one without a minor
+// number, which is about all. Docker: --device-cgroup-rule, the short form and the
+// errors' first words: Podman.
 func DeviceRule(s string) (string, error) {
+	const want = `want "TYPE MAJOR[:MINOR] ACCESS", such as "c 42:* rwm"`
 	f := strings.Fields(s)
-	bad := fmt.Errorf("invalid device cgroup rule %q: want \"TYPE MAJOR:MINOR ACCESS\", such as \"c 42:* rwm\"", s)
-	if len(f) != 3 || !slices.Contains([]string{"a", "b", "c"}, f[0]) || strings.Trim(f[2], "rwm") != "" || len(f[2]) > 3 {
-		return "", bad
+	if len(f) != 3 {
+		return "", fmt.Errorf("invalid device cgroup rule requires type, major:Minor, and access rules: %q: %s", s, want)
+	}
+	if !slices.Contains([]string{"a", "b", "c"}, f[0]) {
+		return "", fmt.Errorf("invalid device type in device-access-add: %s: %s", f[0], want)
+	}
+	if rest := strings.Trim(f[2], "rwm"); rest != "" || len(f[2]) > 3 {
+		return "", fmt.Errorf("invalid device access in device-access-add: %s: %s", cmp.Or(rest, f[2]), want)
 	}
 	major, minor, ok := strings.Cut(f[1], ":")
 	if !ok {
-		return "", bad
+		minor = "*"
 	}
 	for _, n := range []string{major, minor} {
 		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
-			return "", bad
+			return "", fmt.Errorf("%w, in the device cgroup rule %q: %s", err, s, want)
 		}
 	}
-	return strings.Join(f, " "), nil
+	return f[0] + " " + major + ":" + minor + " " + f[2], nil
 }
 
 // CgroupConf reads FILE=VALUE. Podman: --cgroup-conf.
