@@ -61,19 +61,20 @@ func ImageVolume(s string) (string, error) {
 }
 
 // DeviceRule checks a rule such as "c 42:* rwm" and completes one without a minor
-// number, which is about all. Docker: --device-cgroup-rule, the short form and the
-// errors' first words: Podman.
+// number, which is about all. Docker: --device-cgroup-rule; the short form: Podman.
 func DeviceRule(s string) (string, error) {
-	const want = `want "TYPE MAJOR[:MINOR] ACCESS", such as "c 42:* rwm"`
+	bad := func(part string) error {
+		return fmt.Errorf("invalid device cgroup rule %q: %swant \"TYPE MAJOR[:MINOR] ACCESS\", such as \"c 42:* rwm\"", s, part)
+	}
 	f := strings.Fields(s)
 	if len(f) != 3 {
-		return "", fmt.Errorf("invalid device cgroup rule requires type, major:Minor, and access rules: %q: %s", s, want)
+		return "", bad("")
 	}
 	if !slices.Contains([]string{"a", "b", "c"}, f[0]) {
-		return "", fmt.Errorf("invalid device type in device-access-add: %s: %s", f[0], want)
+		return "", bad(fmt.Sprintf("invalid device type %q: ", f[0]))
 	}
 	if rest := strings.Trim(f[2], "rwm"); rest != "" || len(f[2]) > 3 {
-		return "", fmt.Errorf("invalid device access in device-access-add: %s: %s", cmp.Or(rest, f[2]), want)
+		return "", bad(fmt.Sprintf("invalid device access %q: ", cmp.Or(rest, f[2])))
 	}
 	major, minor, ok := strings.Cut(f[1], ":")
 	if !ok {
@@ -81,7 +82,7 @@ func DeviceRule(s string) (string, error) {
 	}
 	for _, n := range []string{major, minor} {
 		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
-			return "", fmt.Errorf("%w, in the device cgroup rule %q: %s", err, s, want)
+			return "", bad(fmt.Sprintf("%q is not a device number: ", n))
 		}
 	}
 	return f[0] + " " + major + ":" + minor + " " + f[2], nil
