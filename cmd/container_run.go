@@ -71,8 +71,8 @@ func runContainer(app *App, c *cli.Context) error {
 	if !detach {
 		opts.Attach = s.Options()
 	}
-	if detach || !p.AttachStdout && !p.AttachStderr {
-		// Nothing else is printed, as with --attach stdin. Docker: the same.
+	if detach || !app.Docker && !p.AttachStdout && !p.AttachStderr {
+		// With --attach stdin nothing else is printed. Podman: the same; Docker is silent.
 		opts.Begun = func(id string) { fmt.Fprintln(app.Out, id) }
 	}
 	_, code, err := e.Run(c.Context, req, opts)
