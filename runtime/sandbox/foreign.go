@@ -122,7 +122,7 @@ func createForeign(o Options) (_ *Sandbox, err error) {
 	s := &Sandbox{id: o.ID, stateRoot: o.StateRoot, foreign: f}
 	defer func() {
 		if err != nil {
-			err = explain(err, o.Spec.Process.Args[0])
+			err = explainForeign(err, o.Spec.Process.Args[0])
 			_ = f.run(f.command("delete", "--force", o.ID)) // what is there to delete is not known
 			os.RemoveAll(f.dir)
 		}
@@ -296,7 +296,7 @@ func (f *foreign) exec(o ExecOptions) (*Process, error) {
 	files(cmd, o.Stdin, o.Stdout, o.Stderr)
 	pid, err := f.launch(cmd, o.ConsoleSocket, name+".pid", f.id)
 	if err != nil {
-		return nil, explain(err, o.Args[0])
+		return nil, explainForeign(err, o.Args[0])
 	}
 	p := &Process{pid: pid}
 	p.start, _ = startTime(pid) // it may have ended, and still waits to be reaped
