@@ -178,9 +178,9 @@ func engineOptions(g Globals, set settings.Settings) (libpod.Options, error) {
 		return libpod.Options{}, err
 	}
 	return libpod.Options{
-		Roots: roots, Events: log, InspectCreated: set.Engine.EventsInspect,
+		Roots: roots, Version: Version, Events: log, InspectCreated: set.Engine.EventsInspect,
 		StorageDriver: g.StorageDriver, StorageOptions: g.StorageOpts,
-		CgroupManager: g.CgroupManager, Runtime: g.Runtime, LogLevel: g.LogLevel,
+		CgroupManager: g.CgroupManager, Runtime: g.Runtime, RuntimeFlags: g.RuntimeFlags, LogLevel: g.LogLevel,
 		Firewall: set.Network.FirewallDriver, Subnet: set.Network.DefaultSubnet,
 	}, nil
 }

@@ -71,13 +71,13 @@ func runContainer(app *App, c *cli.Context) error {
 	if !detach {
 		opts.Attach = s.Options()
 	}
-	id, code, err := e.Run(c.Context, req, opts)
+	if detach || !app.Docker && !p.AttachStdout && !p.AttachStderr {
+		// With --attach stdin nothing else is printed. Podman: the same; Docker is silent.
+		opts.Begun = func(id string) { fmt.Fprintln(app.Out, id) }
+	}
+	_, code, err := e.Run(c.Context, req, opts)
 	if err != nil {
 		return err
-	}
-	if detach {
-		fmt.Fprintln(app.Out, id)
-		return nil
 	}
 	return exitWith(code)
 }

@@ -206,11 +206,8 @@ func (f *form) image() {
 		f.err = errors.New("cannot replace a container: --replace needs --name")
 		return
 	}
-	if f.req.Authfile != "" {
-		if _, err := os.Stat(f.req.Authfile); err != nil {
-			f.err = fmt.Errorf("credential file is not accessible: %w", err)
-			return
-		}
+	if f.err = accessible(f.req.Authfile); f.err != nil {
+		return
 	}
 	word(f, "pull", parse.Pull, func(s string) { f.req.Pull = s })
 	f.platform()

@@ -30,6 +30,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "runtime-flag", Usage: "Option for the OCI runtime"},
 		&cli.StringFlag{Name: "storage-driver", Aliases: []string{"s"}, Usage: "Storage driver: overlay or vfs"},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "Option for the storage driver"},
+		&cli.BoolFlag{Name: "syslog", Usage: "Send the messages about skiff's own work to the system log too"},
 		&cli.StringFlag{Name: "tmpdir", Usage: "Accepted for podman's sake; --runroot is what holds until the next boot"},
 		&cli.StringFlag{Name: "url", Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.StringFlag{Name: "volumepath", Usage: "Directory of the volumes"},
@@ -152,6 +153,13 @@ func takeGlobals(app *App, c *cli.Context) error {
 		return bareError(fmt.Sprintf("Log Level %q is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic", g.LogLevel))
 	}
 	app.Log = Logger{w: app.Err, level: level}
+	if c.Bool("syslog") {
+		system, err := openSystemLog(syslogSocket, app.Name)
+		if err != nil {
+			app.Log.Warn(err.Error()) // as in Podman, nothing fails for that
+		}
+		app.Log.system = system
+	}
 	if g.Config != "" {
 		os.Setenv("DOCKER_CONFIG", g.Config)
 	}

@@ -38,6 +38,9 @@ func signImages(app *App, c *cli.Context) error {
 		Op: imagecall.OpSign, Images: c.Args().Slice(), All: c.Bool("all"),
 		SignBy: c.String("sign-by"), SignDir: c.String("directory"),
 	}
+	if err := accessible(c.String("authfile")); err != nil {
+		return err
+	}
 	if req.SignBy == "" {
 		return usagef("no key to sign with: use --sign-by")
 	}

@@ -20,6 +20,8 @@ const (
 type Logger struct {
 	w     io.Writer
 	level int
+	// system gets the messages too; nil without --syslog.
+	system *systemLog
 }
 
 // parseLevel gives the place of a level's name in levels, or -1.
@@ -46,7 +48,11 @@ func (l Logger) print(level int, msg string) {
 	if name == "warn" {
 		name = "warning"
 	}
-	fmt.Fprintf(l.w, "time=%q level=%s msg=%q\n", time.Now().Format(time.RFC3339), name, msg)
+	text := fmt.Sprintf("level=%s msg=%q", name, msg)
+	fmt.Fprintf(l.w, "time=%q %s\n", time.Now().Format(time.RFC3339), text)
+	if l.system != nil {
+		l.system.send(level, text)
+	}
 }
 
 // Warn prints what the user should know although the command goes on.

@@ -186,6 +186,9 @@ func logout(app *App, c *cli.Context) error {
 	case req.AuthFile != "" && req.CompatAuthFile != "":
 		return usage(errTwoAuthFiles)
 	}
+	if err := accessible(req.AuthFile); err != nil {
+		return err
+	}
 	if app.Docker { // which is content with what was forgotten before
 		host := req.Registry
 		if host == "" {

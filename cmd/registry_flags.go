@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"skiff/libpod"
@@ -46,12 +47,24 @@ func retryFlags(app *App, what string) []cli.Flag {
 	}
 }
 
+// accessible refuses a file with credentials that --authfile names and that the
+// caller cannot read. The message is Podman's.
+func accessible(file string) error {
+	if file == "" {
+		return nil
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, file, unix.R_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("credential file is not accessible: faccessat %s: %w", file, err)
+	}
+	return nil
+}
+
 // registryRequest fills in what registryFlags, credsFlag and retryFlags say.
 func registryRequest(app *App, c *cli.Context, req *imagecall.Request) error {
 	req.AuthFile, req.CertDir = c.String("authfile"), c.String("cert-dir")
-	if req.AuthFile != "" && req.Op != imagecall.OpLogin {
-		if _, err := os.Stat(req.AuthFile); err != nil {
-			return fmt.Errorf("credential file is not accessible: %w", err)
+	if req.Op != imagecall.OpLogin {
+		if err := accessible(req.AuthFile); err != nil {
+			return err
 		}
 	}
 	if c.IsSet("tls-verify") {

@@ -48,11 +48,14 @@ const (
 // Options are the command line's global options in so far as they matter to
 // the engine. They travel to the stages as JSON.
 type Options struct {
-	Roots          dirs.Roots `json:"roots"`
-	CgroupManager  string     `json:"cgroupManager,omitempty"`
-	Runtime        string     `json:"runtime,omitempty"`
-	StorageDriver  string     `json:"storageDriver,omitempty"`
-	StorageOptions []string   `json:"storageOptions,omitempty"`
+	Roots         dirs.Roots `json:"roots"`
+	CgroupManager string     `json:"cgroupManager,omitempty"`
+	Runtime       string     `json:"runtime,omitempty"`
+	// Version is skiff's own.
+	Version        string   `json:"version,omitempty"`
+	RuntimeFlags   []string `json:"runtimeFlags,omitempty"`
+	StorageDriver  string   `json:"storageDriver,omitempty"`
+	StorageOptions []string `json:"storageOptions,omitempty"`
 	// ImageStores are the shared image stores, absolute and in order.
 	ImageStores []string `json:"imageStores,omitempty"`
 	LogLevel    string   `json:"logLevel,omitempty"`

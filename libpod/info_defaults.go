@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"cmp"
+	"os"
 
 	"skiff/libpod/resolve"
 	"skiff/runtime/hostfacts"
@@ -28,6 +29,19 @@ func (e *Engine) defaultCapabilities() []string {
 // defaultCgroupManager is what new containers get.
 func (e *Engine) defaultCgroupManager(host *hostfacts.Host) string {
 	return resolve.CgroupManager(cmp.Or(e.Global.CgroupManager, e.Settings.Engine.CgroupManager), host, e.Rootless())
+}
+
+// runtimePath is the OCI runtime of new containers, empty for skiff's own: what
+// --runtime says, a name as the first path that containers.conf has for it and
+// that exists, else as it is, to be found in PATH.
+func (e *Engine) runtimePath() string {
+	name := e.Global.Runtime
+	for _, path := range e.Settings.Engine.Runtimes[name] {
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+			return path
+		}
+	}
+	return name
 }
 
 // defaultRuntime is the path or name of the OCI runtime that the user asked

@@ -72,6 +72,8 @@ type RunOptions struct {
 	// Detach runs in the background; otherwise Attach are the user's streams.
 	Detach bool
 	Attach AttachOptions
+	// Begun is told the id when the program has begun; may be nil.
+	Begun func(id string)
 }
 
 // Run makes a container and starts it. In the background it gives the id as
@@ -101,6 +103,9 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 	session, err := e.launch(ctx, cfg.ID, lo)
 	if err != nil {
 		return cfg.ID, startCode(err), errors.Join(err, e.dropFailed(ctx, cfg))
+	}
+	if opt.Begun != nil {
+		opt.Begun(cfg.ID)
 	}
 	if opt.Detach {
 		session.Close()

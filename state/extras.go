@@ -85,6 +85,10 @@ type Extras struct {
 	// RdtClass is a class of service of Intel RDT. OCI: linux.intelRdt.closID.
 	// Podman: --rdt-class.
 	RdtClass string `json:"rdtClass,omitempty"`
+
+	// RuntimeFlags are options of the OCI runtime's own, without the dashes, such as
+	// "debug" or "log-format=text". Podman: --runtime-flag.
+	RuntimeFlags []string `json:"runtimeFlags,omitempty"`
 }
 
 // Link is another container that a container knows by a name. Docker: --link.

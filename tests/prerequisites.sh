@@ -41,6 +41,7 @@ skopeo skopeo
 gpg gpg
 gpg-agent gpg-agent
 runc runc
+crun crun
 tmux tmux
 strace strace
 ps procps

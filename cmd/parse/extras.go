@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -59,23 +60,32 @@ func ImageVolume(s string) (string, error) {
 	return "", fmt.Errorf("invalid value %q for --image-volume: want anonymous, tmpfs or ignore", s)
 }
 
-// DeviceRule checks a rule such as "c 42:* rwm". Docker: --device-cgroup-rule.
+// DeviceRule checks a rule such as "c 42:* rwm" and completes one without a minor
+// number, which is about all. Docker: --device-cgroup-rule; the short form: Podman.
 func DeviceRule(s string) (string, error) {
+	bad := func(part string) error {
+		return fmt.Errorf("invalid device cgroup rule %q: %swant \"TYPE MAJOR[:MINOR] ACCESS\", such as \"c 42:* rwm\"", s, part)
+	}
 	f := strings.Fields(s)
-	bad := fmt.Errorf("invalid device cgroup rule %q: want \"TYPE MAJOR:MINOR ACCESS\", such as \"c 42:* rwm\"", s)
-	if len(f) != 3 || !slices.Contains([]string{"a", "b", "c"}, f[0]) || strings.Trim(f[2], "rwm") != "" || len(f[2]) > 3 {
-		return "", bad
+	if len(f) != 3 {
+		return "", bad("")
+	}
+	if !slices.Contains([]string{"a", "b", "c"}, f[0]) {
+		return "", bad(fmt.Sprintf("invalid device type %q: ", f[0]))
+	}
+	if rest := strings.Trim(f[2], "rwm"); rest != "" || len(f[2]) > 3 {
+		return "", bad(fmt.Sprintf("invalid device access %q: ", cmp.Or(rest, f[2])))
 	}
 	major, minor, ok := strings.Cut(f[1], ":")
 	if !ok {
-		return "", bad
+		minor = "*"
 	}
 	for _, n := range []string{major, minor} {
 		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
-			return "", bad
+			return "", bad(fmt.Sprintf("%q is not a device number: ", n))
 		}
 	}
-	return strings.Join(f, " "), nil
+	return f[0] + " " + major + ":" + minor + " " + f[2], nil
 }
 
 // CgroupConf reads FILE=VALUE. Podman: --cgroup-conf.

@@ -47,6 +47,11 @@ func TestScalars(t *testing.T) {
 	check(t, "pull", Pull, []test{{"always", `"always"`}, {"", `""`}, {"newer", `"newer"`}, {"sometimes", "!invalid"}})
 	check(t, "name", Name, []test{{"web-1", `"web-1"`}, {"/web", `"web"`}, {"-x", "!invalid"}, {"a b", "!invalid"}, {"", "!invalid"}, {"a/b", "!invalid"}, {strings.Repeat("x", 300), "!invalid"}})
 	check(t, "workdir", Workdir, []test{{"/a/../b", `"/b"`}, {"a", "!absolute"}})
+	check(t, "device rule", DeviceRule, []test{
+		{"c 42:* rwm", `"c 42:* rwm"`}, {" b  7:1 r", `"b 7:1 r"`}, {"a 7 rmw", `"a 7:* rmw"`}, {"a * rwm", `"a *:* rwm"`},
+		{"b 7:2", "!want"}, {"", "!want"}, {"x 7:* rmw", `!invalid device type "x"`}, {"b 7:* rmX", `!invalid device access "X"`},
+		{"b 7:* rwmr", `!invalid device access "rwmr"`}, {"a a:* rmw", `!"a" is not a device number`}, {"c 1:-1 r", `!"-1" is not`}, {"c 1: r", `!"" is not`},
+	})
 	check(t, "stream", Stream, []test{{"STDIN", `"stdin"`}, {"x", "!want"}})
 	check(t, "cpuset", func(s string) (int, error) { return CPUSet("--cpuset-cpus", s) }, []test{{"0-2,7", "7"}, {"3", "3"}, {"", "!invalid"}, {"2-1", "!invalid"}, {"a", "!invalid"}})
 	check(t, "duration", func(s string) (time.Duration, error) { return Duration("--x", s) }, []test{{"30s", "30000000000"}, {"5", "5000000000"}, {"-1s", "!negative"}, {"x", "!invalid"}})

@@ -43,6 +43,7 @@ func (b *builder) extras() error {
 		return conflict("--no-hosts", "--add-host")
 	}
 	b.systemd(&x)
+	x.RuntimeFlags = b.runtimeFlags()
 	if x.Rootfs != nil {
 		c.Image.Given, c.Image.Name = "", ""
 	}
@@ -58,6 +59,15 @@ func (b *builder) extras() error {
 	}
 	c.Extras = &x
 	return nil
+}
+
+// runtimeFlags are the OCI runtime's options, those of containers.conf first.
+func (b *builder) runtimeFlags() []string {
+	name := "skiff"
+	if b.in.Runtime != "" {
+		name = path.Base(b.in.Runtime)
+	}
+	return slices.Concat(b.in.Defaults.Engine.RuntimesFlags[name], b.in.RuntimeFlags)
 }
 
 // systemd finds out whether the first process is systemd.
@@ -117,7 +127,8 @@ func extrasUsed(x state.Extras) bool {
 		x.AddUser || x.PasswdEntry != "" || x.GroupEntry != "" || len(x.HostUsers) > 0 || x.KeepGroups ||
 		len(x.ChrootDirs) > 0 || x.NoHostname || x.NoHosts || x.HostsFile != "" || x.PidFile != "" ||
 		x.MonitorPidFile != "" || len(x.Requires) > 0 || x.Rootfs != nil || len(x.Secrets) > 0 ||
-		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" || x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0
+		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" ||
+		x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0 || len(x.RuntimeFlags) > 0
 }
 
 // proxyNames are the variables that tell programs of a proxy.

@@ -23,7 +23,12 @@ func (b *builder) process() error {
 		}
 	}
 	if args := p.Args(); len(args) == 0 || args[0] == "" {
-		return ErrNoCommand
+		if b.cfg.Extra().Rootfs == nil {
+			return ErrNoCommand
+		}
+		// There is no image that could have one: the start says that "" is not found,
+		// as in Podman.
+		p.Entrypoint, p.Cmd = nil, []string{""}
 	}
 	if !given.User {
 		p.User = b.img.User

@@ -31,6 +31,8 @@ type Input struct {
 	Rootless bool
 	// CgroupManager and Runtime are the global options, empty where not given.
 	CgroupManager, Runtime string
+	// RuntimeFlags are options for the OCI runtime.
+	RuntimeFlags []string
 	// Log gives the paths of a container.
 	Log func(id string) dirs.Container
 	// CIDFile is the file that the id goes to.

@@ -27,7 +27,8 @@ func (e *Engine) setters(syn Syntax) map[string]setter {
 		"retry":                                whole(&e.Retry),
 		"retry_delay":                          seconds(&e.RetryDelay),
 		"runtime":                              text(&e.Runtime),
-		"runtimes":                             e.setRuntimes,
+		"runtimes":                             lists(&e.Runtimes),
+		"runtimes_flags":                       lists(&e.RuntimesFlags),
 		"stop_timeout":                         whole(&e.StopTimeout),
 	}
 }
@@ -39,22 +40,25 @@ func assignment(s string) (string, error) {
 	return s, nil
 }
 
-func (e *Engine) setRuntimes(v any) error {
-	table, ok := v.(map[string]any)
-	if !ok {
-		return fmt.Errorf("want a table of lists of paths")
-	}
-	for name, paths := range table {
-		words, _, err := strs(paths)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+// lists stores a table of lists, those of later files over those of earlier ones.
+func lists(dst *map[string][]string) setter {
+	return func(v any) error {
+		table, ok := v.(map[string]any)
+		if !ok {
+			return fmt.Errorf("want a table of lists")
 		}
-		if e.Runtimes == nil {
-			e.Runtimes = map[string][]string{}
+		for name, list := range table {
+			words, _, err := strs(list)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if *dst == nil {
+				*dst = map[string][]string{}
+			}
+			(*dst)[name] = words
 		}
-		e.Runtimes[name] = words
+		return nil
 	}
-	return nil
 }
 
 func (c *Containers) setters(syn Syntax) map[string]setter {
@@ -216,7 +220,7 @@ func foreign(table, key string) bool {
 			image_parallel_copies infra_command infra_image infra_runtime kube_generate_type lock_type
 			multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks
 			platform_to_oci_runtime pod_exit_policy remote remote_identity remote_uri runtime_supports_json
-			runtime_supports_kvm runtime_supports_nocgroups runtimes_flags service_timeout
+			runtime_supports_kvm runtime_supports_nocgroups service_timeout
 			shutdown_timeout ssh_config static_dir tmp_dir volume_path volume_plugin_timeout volume_plugins
 			default_ssh_config default_image_store helper_binaries_dir`,
 		"containers": `cgroups container_name_as_hostname default_capabilities disable_hosts enable_keyring

@@ -32,6 +32,8 @@ type Engine struct {
 	Runtime string
 	// Runtimes are the paths to try for each name, the first that exists counts.
 	Runtimes map[string][]string
+	// RuntimesFlags are options for each name, without the dashes.
+	RuntimesFlags map[string][]string
 	// Env is added to skiff's own environment, as NAME=value.
 	Env []string
 	// PullPolicy is always, missing, never or newer.

@@ -39,7 +39,7 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 			return in, err
 		}
 	}
-	for _, step := range []func(*spec.Inputs) error{s.account, s.initProgram, s.join, s.devices, s.sources, s.extras} {
+	for _, step := range []func(*spec.Inputs) error{s.account, s.initProgram, s.join, s.devices, s.sources, s.extras, s.bareSys, s.systemdCgroup, s.containerEnv} {
 		if err := step(&in); err != nil {
 			return in, err
 		}

@@ -94,7 +94,7 @@ func toMonitor(err error) int {
 	}
 	f := wire.Failure{Message: err.Error(), Code: 125}
 	switch {
-	case errors.Is(err, sandbox.ErrNotExecutable):
+	case errors.Is(err, sandbox.ErrNotExecutable), errors.Is(err, sandbox.ErrRuntimeFlag):
 		f.Code = 126
 	case errors.Is(err, sandbox.ErrNotFound):
 		f.Code = 127

@@ -60,6 +60,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if s.cfg, err = e.Store.Load(id); err != nil {
 		return err
 	}
+	if err := s.chooseRuntime(); err != nil {
+		return err
+	}
 	if s.cfg.Process.Terminal && len(s.callers) > 0 {
 		s.console, s.callers = s.callers[0], s.callers[1:]
 	}
@@ -215,6 +218,7 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		Stdout:        os.Stdout,
 		Stderr:        os.Stderr,
 		Runtime:       s.cfg.Runtime,
+		RuntimeFlags:  s.cfg.Extra().RuntimeFlags,
 	}
 	if o.ExtraFiles, err = libpod.InPlace(s.callers, s.cfg.Extra().PreserveFDs); err != nil {
 		return nil, err

@@ -45,6 +45,10 @@ func (v *stoppedView) mountRoot() error {
 	if err := unix.Mount(shown, target, "", unix.MS_BIND, ""); err != nil {
 		return &os.PathError{Op: "bind", Path: shown, Err: err}
 	}
+	// As a peer of the host's mount it would show volumes there too.
+	if err := unix.Mount("", target, "", unix.MS_PRIVATE, ""); err != nil {
+		return &os.PathError{Op: "bind", Path: shown, Err: err}
+	}
 	root, err := safepath.OpenRoot(target)
 	v.s.root = root
 	return err

@@ -139,8 +139,14 @@ func (o Overlay) forgetVolatile() error {
 	return nil
 }
 
+// bind shows source on target, as a private mount: as a peer of source's, where
+// that is shared, what a container mounts in it would appear in source on the host.
 func bind(source, target string, readOnly bool) error {
 	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
+		return &os.PathError{Op: "bind", Path: source, Err: err}
+	}
+	if err := unix.Mount("", target, "", unix.MS_PRIVATE, ""); err != nil {
+		unix.Unmount(target, unix.MNT_DETACH)
 		return &os.PathError{Op: "bind", Path: source, Err: err}
 	}
 	if !readOnly {

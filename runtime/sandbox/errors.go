@@ -12,6 +12,9 @@ var (
 	ErrNotFound = errors.New("executable file not found")
 	// ErrNotExecutable: it is there and cannot be executed. Exit status 126.
 	ErrNotExecutable = errors.New("not executable")
+	// ErrRuntimeFlag: the OCI runtime does not take an option that it was given. Exit
+	// status 126, as in Podman.
+	ErrRuntimeFlag = errors.New("unknown flag")
 	// ErrNotRunning: the container has no first process any more.
 	ErrNotRunning = errors.New("container is not running")
 )

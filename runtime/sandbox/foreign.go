@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,10 +26,12 @@ import (
 // stored there as foreign.json.
 type foreign struct {
 	// Path is the runtime's program.
-	Path    string `json:"path"`
-	Systemd bool   `json:"systemd,omitempty"`
-	Pid     int    `json:"pid"`
-	Start   uint64 `json:"start"`
+	Path string `json:"path"`
+	// Flags are options for it, without the dashes.
+	Flags   []string `json:"flags,omitempty"`
+	Systemd bool     `json:"systemd,omitempty"`
+	Pid     int      `json:"pid"`
+	Start   uint64   `json:"start"`
 	// Paths are the cgroups' directories by controller, as libcontainer has them.
 	Paths map[string]string `json:"paths"`
 
@@ -39,7 +42,11 @@ func (f *foreign) file(name string) string { return filepath.Join(f.dir, name) }
 
 // command runs the runtime: global options, a verb and its arguments.
 func (f *foreign) command(args ...string) *exec.Cmd {
-	global := []string{"--root", f.file("runtime"), "--log", f.file("log"), "--log-format", "json"}
+	var global []string
+	for _, flag := range f.Flags {
+		global = append(global, "--"+flag)
+	}
+	global = append(global, "--root", f.file("runtime"), "--log", f.file("log"), "--log-format", "json")
 	if f.Systemd {
 		global = append(global, "--systemd-cgroup")
 	}
@@ -80,9 +87,32 @@ func (f *foreign) lastLog() string {
 	}
 }
 
+// checkFlags asks the runtime whether it knows its options. With one that it does
+// not know it would log nothing anywhere.
+func (f *foreign) checkFlags() error {
+	if len(f.Flags) == 0 {
+		return nil
+	}
+	cmd := exec.Command(f.Path)
+	for _, flag := range f.Flags {
+		cmd.Args = append(cmd.Args, "--"+flag)
+	}
+	cmd.Args = append(cmd.Args, "--version")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		reason, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+		return fmt.Errorf("OCI runtime error: %s: %w among %q: %s", filepath.Base(f.Path), ErrRuntimeFlag, cmd.Args[1:len(cmd.Args)-1], cmp.Or(reason, err.Error()))
+	}
+	return nil
+}
+
 // createForeign is Create for Options.Runtime.
 func createForeign(o Options) (_ *Sandbox, err error) {
-	f := &foreign{Path: o.Runtime, Systemd: o.SystemdCgroup, id: o.ID, dir: filepath.Join(o.StateRoot, o.ID)}
+	f := &foreign{Path: o.Runtime, Flags: o.RuntimeFlags, Systemd: o.SystemdCgroup, id: o.ID, dir: filepath.Join(o.StateRoot, o.ID)}
+	if err := f.checkFlags(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(o.StateRoot, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)
 	}
@@ -92,7 +122,7 @@ func createForeign(o Options) (_ *Sandbox, err error) {
 	s := &Sandbox{id: o.ID, stateRoot: o.StateRoot, foreign: f}
 	defer func() {
 		if err != nil {
-			err = explain(err, o.Spec.Process.Args[0])
+			err = explainForeign(err, o.Spec.Process.Args[0])
 			_ = f.run(f.command("delete", "--force", o.ID)) // what is there to delete is not known
 			os.RemoveAll(f.dir)
 		}
@@ -119,6 +149,12 @@ func createForeign(o Options) (_ *Sandbox, err error) {
 	return s, f.writeJSON("foreign.json", f)
 }
 
+// bundleVersion is the version of the specification that other runtimes are told
+// of. Some refuse newer ones than they know (crun 1.8, which Debian 12 has), and
+// what they do not know of later versions they are to ignore (OCI runtime
+// specification, config, "Extensibility").
+const bundleVersion = "1.0.2"
+
 // bundle is the specification with the terminal's size.
 func bundle(o Options) *specs.Spec {
 	sp, p := *o.Spec, *o.Spec.Process
@@ -126,7 +162,7 @@ func bundle(o Options) *specs.Spec {
 	if o.Rows != 0 && o.Cols != 0 {
 		p.ConsoleSize = &specs.Box{Height: uint(o.Rows), Width: uint(o.Cols)}
 	}
-	sp.Process = &p
+	sp.Process, sp.Version = &p, bundleVersion
 	return &sp
 }
 
@@ -260,7 +296,7 @@ func (f *foreign) exec(o ExecOptions) (*Process, error) {
 	files(cmd, o.Stdin, o.Stdout, o.Stderr)
 	pid, err := f.launch(cmd, o.ConsoleSocket, name+".pid", f.id)
 	if err != nil {
-		return nil, explain(err, o.Args[0])
+		return nil, explainForeign(err, o.Args[0])
 	}
 	p := &Process{pid: pid}
 	p.start, _ = startTime(pid) // it may have ended, and still waits to be reaped

@@ -57,6 +57,8 @@ type Options struct {
 	// Runtime is the path of another OCI runtime to use, such as crun; empty means
 	// libcontainer. The calling process adopts orphans from then on.
 	Runtime string
+	// RuntimeFlags are options for that, without the dashes.
+	RuntimeFlags []string
 }
 
 // Sandbox is a container that was made. Its methods may be used by one

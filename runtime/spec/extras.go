@@ -107,8 +107,16 @@ func (b *builder) systemdMounts() (out []specs.Mount) {
 		}
 		out = append(out, specs.Mount{Destination: d.dir, Type: "tmpfs", Source: "tmpfs", Options: opts})
 	}
-	if !b.in.Host.Cgroup.V2() {
-		b.in.Warn("systemd in a container needs cgroup v2: here it cannot change its cgroups")
+	switch {
+	case b.in.Host.Cgroup.V2():
+	case b.in.SystemdCgroup != "":
+		// On v1 it needs only its own hierarchy, which limits nothing.
+		out = append(out, specs.Mount{
+			Destination: "/sys/fs/cgroup/systemd", Type: "bind", Source: b.in.SystemdCgroup,
+			Options: []string{"bind", "rprivate", "rw", "nosuid", "nodev", "noexec"},
+		})
+	default:
+		b.in.Warn("systemd in a container needs cgroup v2 or systemd's own hierarchy of v1: here it cannot change its cgroups")
 	}
 	return out
 }

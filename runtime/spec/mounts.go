@@ -212,6 +212,9 @@ func ignoredOptions() []string {
 // same place as with Podman.
 const notifyTarget = "/run/notify"
 
+// ContainerEnv tells programs that they run in a container. Podman: the same.
+const ContainerEnv = "/run/.containerenv"
+
 // files mounts the files that belong to the network and the name, the socket to
 // the service manager and the init program. They come last: a volume on /etc shall not hide them.
 func (b *builder) files() error {
@@ -225,6 +228,12 @@ func (b *builder) files() error {
 			opts = append(opts, "ro")
 		}
 		b.out.Mounts = append(b.out.Mounts, specs.Mount{Destination: target, Type: "bind", Source: source, Options: opts})
+	}
+	if b.in.ContainerEnv != "" {
+		b.out.Mounts = append(b.out.Mounts, specs.Mount{
+			Destination: ContainerEnv, Type: "bind", Source: b.in.ContainerEnv,
+			Options: []string{"bind", "rprivate"},
+		})
 	}
 	if b.in.Notify != "" {
 		b.out.Mounts = append(b.out.Mounts, specs.Mount{

@@ -24,7 +24,7 @@ const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func (b *builder) process() error {
 	p, cfg := b.out.Process, b.cfg.Process
 	p.Args = cfg.Args()
-	if len(p.Args) == 0 || p.Args[0] == "" {
+	if len(p.Args) == 0 || p.Args[0] == "" && b.cfg.Extra().Rootfs == nil {
 		return ErrNoCommand
 	}
 	if cfg.Init {

@@ -59,6 +59,15 @@ type Inputs struct {
 	// Notify is the directory of the socket for messages to the service manager;
 	// empty where the container sends none.
 	Notify string
+	// ContainerEnv is the host's file for ContainerEnv; empty where nothing is to be
+	// mounted there.
+	ContainerEnv string
+	// BareSys says that nothing is mounted below the host's /sys/kernel as the
+	// caller sees it.
+	BareSys bool
+	// SystemdCgroup is the container's directory in systemd's own hierarchy of cgroup
+	// v1; empty where there is none.
+	SystemdCgroup string
 	// CgroupPrefix names the default parent of containers' cgroups, such as
 	// "skiff"; see cgroupsPath.
 	CgroupPrefix string
@@ -154,12 +163,13 @@ func (b *builder) namespaces() error {
 }
 
 // cgroupMode is the mode of the cgroup namespace: by default a new one where
-// the container sees one hierarchy of its own, as Docker has it.
+// the container sees one hierarchy of its own, as Docker has it, and for systemd,
+// which looks in the hierarchy for the path that /proc/self/cgroup names.
 func (b *builder) cgroupMode() string {
 	if m := b.cfg.Namespaces.Cgroup; m != "" {
 		return m
 	}
-	if b.in.Host.Cgroup.V2() {
+	if b.in.Host.Cgroup.V2() || b.in.SystemdCgroup != "" {
 		return "private"
 	}
 	return "host"
@@ -206,7 +216,7 @@ func (b *builder) paths() error {
 		// directory of them.
 		b.out.Linux.ReadonlyPaths = append(b.out.Linux.ReadonlyPaths, CgroupDir)
 	}
-	if b.in.Host.UserNS && !b.has(specs.NetworkNamespace) && !unmasks(sec.Unmask, "/sys/kernel") {
+	if b.in.Host.UserNS && !b.has(specs.NetworkNamespace) && !b.in.BareSys && !unmasks(sec.Unmask, "/sys/kernel") {
 		// /sys is the host's own then, see sysMount.
 		b.out.Linux.MaskedPaths = append(b.out.Linux.MaskedPaths, "/sys/kernel")
 	}

@@ -148,6 +148,17 @@ var goldens = []struct {
 			{Device: hostfacts.Device{Path: "/dev/sda", Type: "b", Major: 8, Mode: 0o660, GID: 6}, Container: "/dev/disk", Permissions: "r"},
 		}
 	}},
+	{"systemd on cgroup v1", v1, func(c *state.Config, in *Inputs) {
+		c.Extras = &state.Extras{Systemd: true}
+		in.SystemdCgroup, in.ContainerEnv = "/sys/fs/cgroup/systemd/skiff/0123", "/run/skiff/containers/0123/containerenv"
+	}},
+	{"systemd on cgroup v1 without its hierarchy", v1, func(c *state.Config, in *Inputs) {
+		c.Extras = &state.Extras{Systemd: true}
+	}},
+	{"user namespace on the host's network", v2, func(c *state.Config, in *Inputs) {
+		c.Network.Mode = "host"
+		in.Host.UserNS, in.BareSys = true, true
+	}},
 	{"AppArmor and SELinux", v2, func(c *state.Config, in *Inputs) {
 		in.Host.AppArmor, in.Host.AppArmorDefault, in.Host.SELinux = true, "skiff-default", true
 		in.ProcessLabel, in.MountLabel = "p", "m"

@@ -220,6 +220,10 @@ func (c Container) ResolvConf() string   { return filepath.Join(c.Run, "resolv.c
 func (c Container) Hosts() string        { return filepath.Join(c.Run, "hosts") }
 func (c Container) HostnameFile() string { return filepath.Join(c.Run, "hostname") }
 
+// ContainerEnv is the file that is mounted on /run/.containerenv where one in the
+// root file system would not do.
+func (c Container) ContainerEnv() string { return filepath.Join(c.Run, "containerenv") }
+
 // Notify is the directory of the socket for the container's messages to the
 // service manager, and NotifySocket that socket's name there.
 func (c Container) Notify() string { return filepath.Join(c.Run, "notify") }
