@@ -49,7 +49,7 @@ func unlisted(name string) bool {
 	switch name {
 	case "createCommand", "hostname", "domainname", "readOnly", "readOnlyTmpfs", "shmSize", "namespaces",
 		"resources", "security", "devices", "ulimits", "sysctls", "log", "notify",
-		"cgroupManager", "cgroupParent", "runtime", "extras", "idMaps":
+		"cgroupManager", "cgroupParent", "runtime", "extras", "idMaps", "noHealthcheck":
 		return true
 	}
 	return false
