@@ -142,7 +142,7 @@ func platform(c *cli.Context, machine string) (string, error) {
 	parts := system != "" || arch != "" || variant != ""
 	if p := c.String("platform"); p != "" || !parts {
 		if parts {
-			return "", usagef("--platform option can not be specified with --arch or --os")
+			return "", errors.New("--platform option can not be specified with --arch or --os")
 		}
 		return p, nil
 	}
