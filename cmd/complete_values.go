@@ -42,7 +42,7 @@ func flagValue(app *App, command string, f cli.Flag, last string) answer {
 		return choices(choicesOf(command, name)...)
 	case "cidfile", "env-file", "label-file", "authfile", "compat-auth-file", "input", "output", "config", "root",
 		"runroot", "cert-dir", "rootfs", "pidfile", "seccomp-policy", "out", "tmpdir", "volumepath", "tls-ca",
-		"device", "blkio-weight-device", "init-path", "creds-file", "runtime":
+		"device", "blkio-weight-device", "init-path", "creds-file", "runtime", "hooks-dir", "default-mounts-file":
 		return files()
 	}
 	return choices(choicesOf(command, name)...)

@@ -234,6 +234,12 @@ func FuzzAll(f *testing.F) {
 		if n, err := Size(s); err == nil && n < 0 {
 			t.Errorf("size %q gave %d", s, n)
 		}
+		if n, err := decimalSize(s); err == nil && n < 0 {
+			t.Errorf("decimal size %q gave %d", s, n)
+		}
+		if l, err := Link(s); err == nil && (l.Name == "" || l.Alias == "" || l.Alias != l.Name && strings.ContainsAny(l.Alias, " \t\r\n#:/\x00")) {
+			t.Errorf("link %q gave %+v", s, l)
+		}
 		if u, err := Ulimit(s); err == nil && u.Hard != -1 && (u.Soft > u.Hard || u.Soft < 0) {
 			t.Errorf("ulimit %q gave %+v", s, u)
 		}

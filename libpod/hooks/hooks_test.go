@@ -129,3 +129,20 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzRule: no file makes reading or matching panic.
+func FuzzRule(f *testing.F) {
+	f.Add(rule(`{"always":true,"annotations":{"a":"b"},"commands":["c"],"hasBindMounts":false}`))
+	f.Add(`{"version":"1.0.0","hook":{"path":"/bin/sh","timeout":3},"when":{},"stages":["poststop"]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "a.json"), text)
+		rules, err := Read([]string{dir})
+		for _, r := range rules {
+			r.Matches(Container{Annotations: map[string]string{"a": "b"}, Program: "c"})
+		}
+		if err == nil && (len(rules) != 1 || !filepath.IsAbs(rules[0].Hook.Path)) {
+			t.Errorf("%q gave %+v", text, rules)
+		}
+	})
+}
