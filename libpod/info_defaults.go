@@ -3,6 +3,8 @@ package libpod
 import (
 	"cmp"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"skiff/libpod/resolve"
 	"skiff/runtime/hostfacts"
@@ -40,6 +42,12 @@ func (e *Engine) runtimePath() string {
 		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
 			return path
 		}
+	}
+	if !strings.Contains(name, "/") {
+		return name
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs // a start has another working directory
 	}
 	return name
 }
