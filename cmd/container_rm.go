@@ -26,6 +26,7 @@ skiff rm -af`,
 		Flags: append(selectFlags(true, true, true), timeFlag(),
 			toggle("Stop containers that run, and ignore those that do not exist", "force", "f"),
 			toggle("Remove the containers first that share their namespaces", "depend"),
+			toggle("Remove links, given as CONTAINER/ALIAS, instead of containers", "link"),
 			toggle("Remove their anonymous volumes too", "volumes", "v")),
 		Action: func(c *cli.Context) error { return removeContainers(app, c) },
 	}
@@ -39,6 +40,9 @@ func removeContainers(app *App, c *cli.Context) error {
 	e, err := app.Engine()
 	if err != nil {
 		return err
+	}
+	if c.Bool("link") {
+		return removeLinks(app, c, e)
 	}
 	list, err := targets(c, e)
 	if err != nil {
@@ -104,4 +108,12 @@ func removeError(app *App, opts libpod.RemoveOptions, err error) error {
 		return errNothing
 	}
 	return noSuchContainer(err, "no container with ID or name %q found: no such container")
+}
+
+func removeLinks(app *App, c *cli.Context, e *libpod.Engine) error {
+	if err := atLeast(c, 1); err != nil {
+		return err
+	}
+	remove := func(ref string) (string, error) { return ref, e.RemoveLink(ref) }
+	return removeEach(app, c.Args().Slice(), c.Bool("force") || c.Bool("ignore"), remove, nil)
 }

@@ -267,6 +267,15 @@ func (m *monitor) terminate() {
 	}
 }
 
+// showStopping records that the container was told to end. That is for people to
+// see, and no stop fails for want of it.
+func (m *monitor) showStopping() {
+	if m.doing == running && !m.status.Stopping {
+		m.status.Stopping = true
+		m.recordStatus()
+	}
+}
+
 // stopContainer asks the first process to end, and kills it after a while. It
 // is our child and not reaped, so its number is its own.
 func (m *monitor) stopContainer() {
@@ -280,6 +289,7 @@ func (m *monitor) stopContainer() {
 	if t := m.l.StopTimeout; t != nil {
 		wait = time.Duration(*t) * time.Second
 	}
+	m.showStopping()
 	unix.Kill(m.pid, sig)
 	if wait < 0 {
 		return

@@ -43,9 +43,8 @@ func (m *monitor) order(req *wire.Request) string {
 	switch req.Op {
 	case wire.OpStop:
 		m.stopping = true
-		if req.Waits && m.doing == running && !m.status.Stopping {
-			m.status.Stopping = true
-			m.recordStatus() // it is for people to see; the stop does not hang on it
+		if req.Waits {
+			m.showStopping()
 		}
 	case wire.OpResize:
 		if req.Size == nil || !m.l.Terminal {
