@@ -65,7 +65,7 @@ func (e *Engine) damage(opt CheckOptions) ([]Finding, error) {
 	var found []Finding
 	var errs []error
 	for _, look := range []func(CheckOptions) ([]Finding, error){
-		e.checkContainers, e.checkNames, e.checkRuns, e.checkVolumes, e.checkImages, e.checkCgroups, e.checkMounts, e.checkLinks,
+		e.checkContainers, e.checkNames, e.checkRuns, e.checkVolumes, e.checkImages, e.checkCgroups, e.checkMounts, e.checkLinks, e.checkNetworks, e.checkCopies,
 	} {
 		list, err := look(opt)
 		found, errs = append(found, list...), append(errs, err)

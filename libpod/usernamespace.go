@@ -22,6 +22,9 @@ func (e *Engine) mapIDs(cfg *state.Config, req CreateRequest, img *state.Image) 
 		cfg.Namespaces.User = "private" // whatever containers.conf says
 	}
 	mode := cfg.Namespaces.User
+	if err := idmapNeeds(cfg, mode, req.IDMap.Empty()); err != nil {
+		return nil, err
+	}
 	if req.IDMap.Empty() && (mode == "" || mode == "host" || state.IsNamespacePath(mode)) {
 		return nil, nil
 	}
@@ -172,4 +175,17 @@ func topmost(layers []string, file string) string {
 		}
 	}
 	return ""
+}
+
+// idmapNeeds refuses maps of a mount for a container without a user namespace.
+func idmapNeeds(cfg *state.Config, mode string, unmapped bool) error {
+	if !unmapped || mode != "" && mode != "host" {
+		return nil
+	}
+	for _, m := range cfg.Mounts {
+		if m.IDMap != nil {
+			return state.Errorf(state.ErrInvalid, "cannot mount %q on %q with maps of its own: the container has no user namespace (--userns, --uidmap)", m.Source, m.Target)
+		}
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ type applier interface {
 	Undo([]firewall.Forward) ([][]byte, error)
 	Remove([]firewall.Forward) error
 	Forget([]netip.Addr) error
+	Targets() ([]netip.Addr, error)
 	AddNetwork(firewall.Network) error
 	RemoveNetwork(firewall.Network) error
 }

@@ -174,6 +174,9 @@ type Mount struct {
 	// Options are further mount options in mount(8)'s words, such as nosuid,
 	// noexec, size=64m, mode=1777.
 	Options []string `json:"options,omitempty"`
+	// IDMap are the maps of the option idmap where they are not those of the
+	// container's user namespace. Podman: idmap=uids=…;gids=….
+	IDMap *MountIDMap `json:"idMap,omitempty"`
 	// NonRecursive leaves out what is mounted below Source.
 	NonRecursive bool `json:"nonRecursive,omitempty"`
 	// NoCopy keeps a new volume empty instead of filling it with what the image

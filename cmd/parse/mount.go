@@ -122,6 +122,9 @@ func volumeOption(m *state.Mount, o string) error {
 	case "nocreate":
 		m.MakeSource = false
 	default:
+		if text, ok := strings.CutPrefix(o, "idmap="); ok {
+			return mapIDs(m, text)
+		}
 		if !isPropagation(o) {
 			return fmt.Errorf("unknown option %q", o)
 		}
@@ -131,6 +134,13 @@ func volumeOption(m *state.Mount, o string) error {
 		m.Propagation = o
 	}
 	return nil
+}
+
+// mapIDs reads the maps of the option idmap.
+func mapIDs(m *state.Mount, text string) (err error) {
+	m.Options = append(m.Options, "idmap")
+	m.IDMap, err = state.ParseMountIDMap(text)
+	return err
 }
 
 // MountSpec reads one --mount value: key=value fields, comma separated, quoted
@@ -196,6 +206,9 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 	case "volume-nocopy":
 		return flag(&m.NoCopy)
 	case "U", "chown", "idmap":
+		if k == "idmap" && strings.Contains(v, "=") {
+			return mapIDs(m, v)
+		}
 		var on bool
 		err := flag(&on)
 		if k == "chown" {

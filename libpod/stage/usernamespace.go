@@ -136,7 +136,18 @@ func (s *starter) mapMount(m state.Mount, clone int) error {
 	if !slices.Contains(m.Options, idmapOption) {
 		return nil
 	}
-	if err := layer.MapOwners(clone, int(s.user.file.Fd()), !m.NonRecursive); err != nil {
+	ns := s.user.file
+	if m.IDMap != nil {
+		maps, err := m.IDMap.Over(s.user.maps)
+		if err != nil {
+			return fmt.Errorf("cannot mount %q on %q: %w", m.Source, m.Target, err)
+		}
+		if ns, err = rootless.NewNamespace(maps); err != nil {
+			return err
+		}
+		defer ns.Close()
+	}
+	if err := layer.MapOwners(clone, int(ns.Fd()), !m.NonRecursive); err != nil {
 		return fmt.Errorf("cannot mount %q on %q with the option idmap: %w", m.Source, m.Target, err)
 	}
 	return nil

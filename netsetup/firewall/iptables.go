@@ -251,10 +251,9 @@ func (t *IPTables) remove(fs []Forward, six bool) error {
 func deletions(have []string, addrs []netip.Addr) string {
 	var b strings.Builder
 	for _, r := range have {
-		_, to, ok := strings.Cut(r, "--to-destination ")
-		dst, err := netip.ParseAddrPort(strings.TrimSpace(to))
+		dst, ok := destination(r)
 		rest, isRule := strings.CutPrefix(r, "-A ")
-		if !ok || err != nil || !isRule {
+		if !ok || !isRule {
 			continue
 		}
 		for _, a := range addrs {

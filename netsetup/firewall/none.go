@@ -18,6 +18,9 @@ func (None) Remove([]Forward) error { return nil }
 // Forget does nothing.
 func (None) Forget([]netip.Addr) error { return nil }
 
+// Targets are none.
+func (None) Targets() ([]netip.Addr, error) { return nil, nil }
+
 // AddNetwork does nothing.
 func (None) AddNetwork(Network) error { return nil }
 

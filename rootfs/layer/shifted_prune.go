@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"skiff/rootfs/safepath"
 	"skiff/state/lock"
@@ -13,7 +14,7 @@ import (
 // usersLock is held shared while a start finds or makes its copies, and alone by
 // who takes away those that no container needs: a container's record is there
 // before its start looks.
-func usersLock(dir string) string { return filepath.Join(dir, "users") }
+func usersLock(dir string) string { return filepath.Join(dir, "users.lock") }
 
 // Names are the names of the copies of layers.
 func (s Shifted) Names(layers []string) []string {
@@ -38,6 +39,22 @@ func ShiftedCopies(dir string) (map[string]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// OrphanedCopies are the names of the copies in dir whose layer is gone.
+func OrphanedCopies(dir string) (names []string, err error) {
+	copies, err := ShiftedCopies(dir)
+	for name, path := range copies {
+		source, err := os.ReadFile(filepath.Join(path, "source"))
+		if err != nil {
+			continue
+		}
+		if _, err := os.Lstat(string(source)); errors.Is(err, fs.ErrNotExist) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
 }
 
 // PruneShifted removes the copies in dir that are not needed. needed is asked while

@@ -107,7 +107,7 @@ func TestCopiesThatNobodyNeedsArePruned(t *testing.T) {
 		}
 		paths = append(paths, out...)
 	}
-	users, err := lock.Share(filepath.Join(shifted, "users")) // a start is at it
+	users, err := lock.Share(filepath.Join(shifted, "users.lock")) // a start is at it
 	if err != nil {
 		t.Fatal(err)
 	}
