@@ -157,7 +157,10 @@ func TestSyncRepairsBothDirections(t *testing.T) {
 		"index too many":  func() error { return os.WriteFile(layer.IndexFile(tl.roots, "a/b:1"), []byte(b.ID()), 0o600) },
 		"record too many": func() error { return os.WriteFile(ghost, []byte(`{"version":1}`), 0o600) },
 		"half written":    func() error { return os.WriteFile(tl.roots.Image(b.ID())+".tmp12-1", []byte("{"), 0o600) },
-		"spool left":      func() error { return os.MkdirAll(filepath.Join(tl.roots.Spool(), "old", "blobs"), 0o700) },
+		"link to no layer": func() error {
+			return os.Symlink("../gone/diff", filepath.Join(tl.roots.Storage(), "overlay", "l", "GONE"))
+		},
+		"spool left": func() error { return os.MkdirAll(filepath.Join(tl.roots.Spool(), "old", "blobs"), 0o700) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			if err := damage(); err != nil {
@@ -173,6 +176,12 @@ func TestSyncRepairsBothDirections(t *testing.T) {
 			}
 			if left, _ := filepath.Glob(tl.roots.Images() + "/*.json*"); len(left) != 1 {
 				t.Errorf("records: got %v, want one", left)
+			}
+			if links, _ := os.ReadDir(filepath.Join(tl.roots.Storage(), "overlay", "l")); len(links) != len(rec.Layers) {
+				t.Errorf("links: got %v, want one for each of %d layers", links, len(rec.Layers))
+			}
+			if spools, _ := os.ReadDir(tl.roots.Spool()); len(spools) > 0 {
+				t.Errorf("spools: got %v, want none", spools)
 			}
 		})
 	}

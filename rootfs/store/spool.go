@@ -26,6 +26,7 @@ const spoolLock = "lock"
 func newSpool(roots dirs.Roots) (*spool, error) {
 	sweepSpools(roots.Spool())
 	sweepLocks(roots.ImagePulls())
+	sweepLinks(filepath.Join(roots.Storage(), "overlay", "l"))
 	for range 5 {
 		dir, err := os.MkdirTemp(roots.Spool(), strconv.FormatInt(time.Now().Unix(), 36)+"-")
 		if err != nil {
@@ -71,6 +72,22 @@ func sweepLocks(dir string) {
 		if l, err := lock.Try(path); err == nil {
 			os.Remove(path)
 			l.Release()
+		}
+	}
+}
+
+// sweepLinks removes the short names of layers that are gone: containers/storage
+// forgets one if it is killed before the layer knows its name. A link is made
+// after the layer's directory, so that one to nothing is nobody's.
+func sweepLinks(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && e.Type() == os.ModeSymlink {
+			os.Remove(path)
 		}
 	}
 }
