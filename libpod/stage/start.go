@@ -54,17 +54,8 @@ type starter struct {
 // program begin when the monitor says so. On error everything is undone.
 func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	s := &starter{engine: e, dirs: e.Roots.Container(id), facts: hostfacts.New().Facts()}
-	if err := s.awaitBegin(); err != nil {
+	if err := s.load(id); err != nil {
 		return err
-	}
-	if s.cfg, err = e.Store.Load(id); err != nil {
-		return err
-	}
-	if err := s.chooseRuntime(); err != nil {
-		return err
-	}
-	if s.cfg.Process.Terminal && len(s.callers) > 0 {
-		s.console, s.callers = s.callers[0], s.callers[1:]
 	}
 	defer s.undo.UnlessDone(&err)
 
@@ -81,6 +72,38 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 		return err
 	}
 	defer net.close()
+	if err := s.connect(ctx, net); err != nil {
+		return err
+	}
+	in, err := s.inputs(net)
+	if err != nil {
+		return err
+	}
+	box, err := s.create(in)
+	if err != nil {
+		return err
+	}
+	s.undo.Push(box.Destroy)
+	return s.begin(ctx, box, net)
+}
+
+// load waits for the container's record and reads it.
+func (s *starter) load(id string) (err error) {
+	if err := s.awaitBegin(); err != nil {
+		return err
+	}
+	if s.cfg, err = s.engine.Store.Load(id); err != nil {
+		return err
+	}
+	if s.cfg.Process.Terminal && len(s.callers) > 0 {
+		s.console, s.callers = s.callers[0], s.callers[1:]
+	}
+	return s.chooseRuntime()
+}
+
+// connect begins the network and mounts the root. The network comes first,
+// because it works on beside the mount, unless the names in it are in the image.
+func (s *starter) connect(ctx context.Context, net *networkStep) error {
 	if s.cfg.Extra().HostsFile == "image" {
 		if err := s.mountRoot(); err != nil {
 			return err
@@ -92,23 +115,15 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err := s.link(net); err != nil {
 		return err
 	}
-	if err := net.begin(ctx); err != nil {
+	if err := net.begin(ctx); err != nil || s.root != nil {
 		return err
 	}
-	if s.root == nil {
-		if err := s.mountRoot(); err != nil {
-			return err
-		}
-	}
-	in, err := s.inputs(net)
-	if err != nil {
-		return err
-	}
-	box, err := s.create(in)
-	if err != nil {
-		return err
-	}
-	s.undo.Push(box.Destroy)
+	return s.mountRoot()
+}
+
+// begin finishes the network of a container that was created and lets its
+// program begin.
+func (s *starter) begin(ctx context.Context, box *sandbox.Sandbox, net *networkStep) error {
 	if err := net.adopt(ctx, box.Pid()); err != nil {
 		return err
 	}
