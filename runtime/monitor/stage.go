@@ -130,9 +130,10 @@ func (st *stage) spawn(verb string, flags uintptr, std [3]int, console bool) err
 	return nil
 }
 
-// listen has the loop take what the stage says.
+// listen has the loop take what the stage says. That may have been taken already,
+// if a child ended in the same turn.
 func (st *stage) listen() (err error) {
-	st.w, err = st.m.loop.add(st.sock, unix.EPOLLIN, func(uint32) { st.receive() })
+	st.w, err = st.m.loop.add(st.sock, unix.EPOLLIN, func(uint32) { st.catchUp() })
 	return err
 }
 
@@ -174,8 +175,8 @@ func (st *stage) receive() {
 	}
 }
 
-// catchUp takes the frames that have arrived: a process that a stage reported
-// may be reaped before the loop comes to the report.
+// catchUp takes the frames that have arrived, and waits for none: a process that
+// a stage reported may be reaped before the loop comes to the report.
 func (st *stage) catchUp() {
 	for st.sock >= 0 {
 		p := []unix.PollFd{{Fd: int32(st.sock), Events: unix.POLLIN}}
