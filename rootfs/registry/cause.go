@@ -117,6 +117,18 @@ func answer(err error) (kind, text string) {
 	return "", ""
 }
 
+// pinged names the registry that did not answer the first question, as others
+// do: at gives only its address.
+func pinged(err error) string {
+	const what = "pinging container registry "
+	_, rest, _ := strings.Cut(err.Error(), what)
+	host, _, ok := strings.Cut(rest, ": ")
+	if !ok || len(host) > 300 || strings.ContainsAny(host, " \n\"") {
+		return ""
+	}
+	return what + host + ": "
+}
+
 // connection is for registries that could not be talked to.
 func connection(err error) string {
 	var dns *net.DNSError
@@ -132,7 +144,7 @@ func connection(err error) string {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("cannot look up the host %q: %s", dns.Name, oneLine(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused" + at(err)
+		return pinged(err) + "connection refused" + at(err)
 	case errors.As(err, &unknown):
 		return "the registry's certificate is signed by an unknown authority (x509)"
 	case errors.As(err, &hostname):
