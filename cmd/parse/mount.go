@@ -177,7 +177,7 @@ func mountSpec(s, cwd string) (m state.Mount, err error) {
 		k, v, has := strings.Cut(f, "=")
 		k = strings.ToLower(strings.TrimSpace(k))
 		if k == "type" {
-			m.Type = strings.ToLower(v)
+			m.Type, keys[k] = strings.ToLower(v), v
 			continue
 		}
 		if err := mountField(&m, k, v, has); err != nil {
@@ -379,7 +379,7 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 			m.ReadOnly = true
 		}
 	default:
-		return &mountError{words: fmt.Sprintf("invalid filesystem type %q", m.Type), advice: ": want bind, volume, tmpfs, ramfs, image or glob"}
+		return &mountError{words: fmt.Sprintf("invalid filesystem type %q", keys["type"]), advice: ": want bind, volume, tmpfs, ramfs, image or glob"}
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func TestMounts(t *testing.T) {
 		{`type=bind,"src=/a,b",dst=/b`, `{"type":"bind","source":"/a,b","target":"/b"}`},
 		{"type=volume,src=v,dst=/b,volume-subpath=x/../y", `{"type":"volume","source":"v","target":"/b","subpath":"y"}`},
 		{"type=bind,dst=/b", "!needs a source"}, {"type=bind,src=rel,dst=/b", "!not an absolute"}, {"type=bind,src=/a", "!must set volume destination: invalid mount"},
-		{"type=foo,dst=/b", `!invalid filesystem type "foo": invalid mount "type=foo,dst=/b": want bind`}, {"type=bind,src=/a,dst=/b,foo=1", "!unknown key"}, {"type=bind,src=/a,dst=/b,source", "!needs a value"},
+		{"type=Foo,dst=/b", `!invalid filesystem type "Foo": invalid mount "type=Foo,dst=/b": want bind`}, {"type=bind,src=/a,dst=/b,foo=1", "!unknown key"}, {"type=bind,src=/a,dst=/b,source", "!needs a value"},
 		{"type=bind,src=/a,dst=/b,tmpfs-size=1", "!does not go with"}, {"type=tmpfs,src=/a,dst=/b", "!no source"}, {"dst=/b,ro=maybe", "!true or false"},
 		{"type=volume,src=v,dst=/b,volume-subpath=../x", "!stays inside"}, {`"`, "!key=value"},
 	})
