@@ -118,7 +118,7 @@ func helpFor(app *App, words []string) error {
 	case err != nil:
 		return err
 	case len(rest) > 0:
-		return unknown(app, path, rest[0])
+		return unknown(app, path, rest[0], nil)
 	case c == nil:
 		return groupHelp(app, path, []string{"--help"})
 	}

@@ -137,11 +137,19 @@ func groups() [][2]string {
 // and gives the exit code.
 func Main(args []string) int {
 	app := &App{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Name: "skiff"}
-	if len(args) > 0 && filepath.Base(args[0]) == "docker" {
-		app.Docker, app.Name = true, "docker"
-	}
+	app.calledAs(args)
 	app.Engine = openEngine(app)
 	return run(app, args)
+}
+
+// calledAs takes over the name of a link for which scripts know skiff.
+func (app *App) calledAs(args []string) {
+	if len(args) == 0 {
+		return
+	}
+	if name := filepath.Base(args[0]); oneOf(name, "docker", "podman") {
+		app.Docker, app.Name = name == "docker", name
+	}
 }
 
 // run is Main with everything it uses of the world in app.
@@ -213,7 +221,7 @@ func lookup(app *App, words []string) (c *command, path string, rest []string, e
 	if c = find(joined(group, words[0])); c != nil {
 		return c, joined(group, words[0]), words[1:], nil
 	}
-	return nil, "", nil, unknown(app, group, words[0])
+	return nil, "", nil, unknown(app, group, words[0], words[1:])
 }
 
 func joined(group, word string) string { return strings.TrimPrefix(group+" "+word, " ") }
@@ -223,8 +231,8 @@ func isGroup(name string) bool {
 }
 
 // unknown is the error for a word that is no command, with the nearest one that
-// is.
-func unknown(app *App, group, word string) error {
+// is. Where there is none near, an option behind it is what is named, as Podman does.
+func unknown(app *App, group, word string, rest []string) error {
 	if app.Docker && group == "" {
 		return dockerUnknown(word)
 	}
@@ -244,6 +252,11 @@ func unknown(app *App, group, word string) error {
 	msg := fmt.Sprintf("unrecognized command `%s %s`", app.Name, typed)
 	if len(near) > 0 {
 		return fmt.Errorf("%s, did you mean %s?", msg, strings.Join(near, " or "))
+	}
+	if i := slices.IndexFunc(rest, func(w string) bool { return len(w) > 1 && w[0] == '-' }); i >= 0 {
+		if _, err := canonical(persistentFlags(), rest[i:], true); err != nil {
+			return withCommand(err, strings.TrimSpace(app.Name+" "+group))
+		}
 	}
 	return fmt.Errorf("%s, try '%s --help'", msg, strings.TrimSpace(app.Name+" "+group))
 }

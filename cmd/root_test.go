@@ -29,6 +29,10 @@ func TestBadCommandLines(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for line, want := range map[string]string{
 		"rnu":                               "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
+		"bad --invalid":                     "Error: unknown flag: --invalid\nSee 'skiff --help'\n",
+		"bad --log-level error":             "Error: unrecognized command `skiff bad`, try 'skiff --help'\n",
+		"rnu --invalid":                     "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
+		"container foo --bad":               "Error: unknown flag: --bad\nSee 'skiff container --help'\n",
 		"container foo":                     "Error: unrecognized command `skiff container foo`, try 'skiff container --help'\n",
 		"run":                               "Error: the command requires at least 1 arg(s), only received 0\nSee 'skiff run --help'\n",
 		"run --nope img":                    "Error: unknown flag: --nope\nSee 'skiff run --help'\n",
@@ -162,5 +166,18 @@ func TestOutputToFile(t *testing.T) {
 	}
 	if _, out, _ = runLine("--noout", "help"); out != "" {
 		t.Errorf("--noout printed %q", out)
+	}
+}
+
+func TestNameOfTheProgram(t *testing.T) {
+	for name, want := range map[string]App{
+		"/usr/bin/skiff": {Name: "skiff"}, "other": {Name: "skiff"},
+		"/usr/bin/podman": {Name: "podman"}, "docker": {Name: "docker", Docker: true},
+	} {
+		app := &App{Name: "skiff"}
+		app.calledAs([]string{name, "run"})
+		if app.Name != want.Name || app.Docker != want.Docker {
+			t.Errorf("called as %s it is %q, docker %v", name, app.Name, app.Docker)
+		}
 	}
 }

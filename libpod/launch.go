@@ -163,6 +163,14 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	}
 	m := opt.ahead
 	if m == nil || opt.stdio != nil {
+		if e.Rootless() {
+			join, err := e.sharedUserNamespace(cfg)
+			if err != nil {
+				return nil, err
+			}
+			defer closeAll(join)
+			start.Spawn = e.spawn(join)
+		}
 		if m, err = e.newMonitor(cfg.ID, cfg.Name, start); err != nil {
 			return nil, err
 		}
@@ -188,8 +196,8 @@ func (e *Engine) newMonitor(id, name string, o monitorclient.StartOptions) (*mon
 	if err != nil {
 		return nil, err
 	}
-	if e.Rootless() {
-		o.Spawn = e.spawn
+	if e.Rootless() && o.Spawn == nil {
+		o.Spawn = e.spawn(nil)
 	}
 	prepare := wire.Prepare{ID: id, Engine: engine, Orphan: os.Getenv("NOTIFY_SOCKET") != ""}
 	return monitorclient.Prepare(path, name, prepare, o)
@@ -215,15 +223,17 @@ func leaveSession(ctx context.Context, cfg *state.Config, pid int) {
 	_ = scope.Move(ctx, name, "skiff's monitor of the container "+cfg.Name, pid)
 }
 
-// spawn starts a monitor as root of the user's own namespace.
-func (e *Engine) spawn(path string, argv, env []string, files []*os.File) (int, error) {
-	p, err := rootless.Start(append([]string{path}, argv[1:]...), env, files, rootless.Options{Warn: e.warn})
-	if err != nil {
-		return 0, err
+// spawn starts a monitor as root of the user's own namespace, a fresh one or join.
+func (e *Engine) spawn(join *os.File) func(path string, argv, env []string, files []*os.File) (int, error) {
+	return func(path string, argv, env []string, files []*os.File) (int, error) {
+		p, err := rootless.Start(append([]string{path}, argv[1:]...), env, files, rootless.Options{Warn: e.warn, Join: join})
+		if err != nil {
+			return 0, err
+		}
+		p.PidFD.Close()
+		pid := p.Pid
+		return pid, p.Release()
 	}
-	p.PidFD.Close()
-	pid := p.Pid
-	return pid, p.Release()
 }
 
 // warn tells the user what is done without.

@@ -84,7 +84,7 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 	var lo launchOptions
 	defer func() { lo.ahead.Cancel() }()
 	cfg, err := e.create(ctx, req, func(id, name string) {
-		if !e.leavesStreams(req.Config) && !(opt.Detach && scope.InSession()) {
+		if !e.leavesStreams(req.Config) && !(opt.Detach && scope.InSession()) && !(e.Rootless() && len(req.Config.Joins()) > 0) {
 			lo.ahead = e.prepareMonitor(id, name)
 		}
 	})

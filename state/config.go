@@ -82,6 +82,15 @@ type Config struct {
 // can: those whose namespaces it shares, those it is linked to, and those it was
 // told to require.
 func (c *Config) Dependencies() []string {
+	ids := c.Joins()
+	for _, l := range c.Extra().Links {
+		ids = append(ids, l.ID)
+	}
+	return append(ids, c.Extra().Requires...)
+}
+
+// Joins are the ids of the containers whose namespaces this one shares.
+func (c *Config) Joins() []string {
 	ids := []string{}
 	n := c.Namespaces
 	for _, mode := range []string{c.Network.Mode, n.Pid, n.Ipc, n.Uts, n.User, n.Cgroup} {
@@ -89,10 +98,7 @@ func (c *Config) Dependencies() []string {
 			ids = append(ids, id)
 		}
 	}
-	for _, l := range c.Extra().Links {
-		ids = append(ids, l.ID)
-	}
-	return append(ids, c.Extra().Requires...)
+	return ids
 }
 
 // ImageRef says which image a container was made from.

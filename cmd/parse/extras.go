@@ -63,18 +63,19 @@ func ImageVolume(s string) (string, error) {
 // DeviceRule checks a rule such as "c 42:* rwm" and completes one without a minor
 // number, which is about all. Docker: --device-cgroup-rule; the short form: Podman.
 func DeviceRule(s string) (string, error) {
-	bad := func(part string) error {
-		return fmt.Errorf("invalid device cgroup rule %q: %swant \"TYPE MAJOR[:MINOR] ACCESS\", such as \"c 42:* rwm\"", s, part)
+	// The beginnings are Podman's, which scripts know.
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf(format+", want \"TYPE MAJOR[:MINOR] ACCESS\", such as \"c 42:* rwm\"", args...)
 	}
 	f := strings.Fields(s)
 	if len(f) != 3 {
-		return "", bad("")
+		return "", bad("invalid device cgroup rule requires type, major:Minor, and access rules: %q", s)
 	}
 	if !slices.Contains([]string{"a", "b", "c"}, f[0]) {
-		return "", bad(fmt.Sprintf("invalid device type %q: ", f[0]))
+		return "", bad("invalid device type in device-access-add: %s: invalid device cgroup rule %q", f[0], s)
 	}
 	if rest := strings.Trim(f[2], "rwm"); rest != "" || len(f[2]) > 3 {
-		return "", bad(fmt.Sprintf("invalid device access %q: ", cmp.Or(rest, f[2])))
+		return "", bad("invalid device access in device-access-add: %s: invalid device cgroup rule %q", cmp.Or(rest, f[2]), s)
 	}
 	major, minor, ok := strings.Cut(f[1], ":")
 	if !ok {
@@ -82,7 +83,7 @@ func DeviceRule(s string) (string, error) {
 	}
 	for _, n := range []string{major, minor} {
 		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
-			return "", bad(fmt.Sprintf("%q is not a device number: ", n))
+			return "", bad("invalid device cgroup rule %q: %q is not a device number", s, n)
 		}
 	}
 	return f[0] + " " + major + ":" + minor + " " + f[2], nil

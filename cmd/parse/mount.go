@@ -2,6 +2,7 @@ package parse
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -137,6 +138,12 @@ func volumeOption(m *state.Mount, o string) error {
 }
 
 // mapIDs reads the maps of the option idmap.
+// mountError is a mistake that scripts know by the words with which Podman's message
+// begins.
+type mountError struct{ words, advice string }
+
+func (e *mountError) Error() string { return e.words }
+
 func mapIDs(m *state.Mount, text string) (err error) {
 	m.Options = append(m.Options, "idmap")
 	m.IDMap, err = state.ParseMountIDMap(text)
@@ -149,6 +156,10 @@ func mapIDs(m *state.Mount, text string) (err error) {
 func MountSpec(s, cwd string) (state.Mount, error) {
 	m, err := mountSpec(s, cwd)
 	if err != nil {
+		var first *mountError
+		if errors.As(err, &first) {
+			return m, fmt.Errorf("%w: invalid mount %q%s", err, s, first.advice)
+		}
 		return m, fmt.Errorf("invalid mount %q: %w", s, err)
 	}
 	return m, nil
@@ -166,7 +177,7 @@ func mountSpec(s, cwd string) (m state.Mount, err error) {
 		k, v, has := strings.Cut(f, "=")
 		k = strings.ToLower(strings.TrimSpace(k))
 		if k == "type" {
-			m.Type = strings.ToLower(v)
+			m.Type, keys[k] = strings.ToLower(v), v
 			continue
 		}
 		if err := mountField(&m, k, v, has); err != nil {
@@ -313,7 +324,7 @@ func finishTarget(m *state.Mount) (err error) {
 		if m.Type == Glob {
 			return nil
 		}
-		return fmt.Errorf("it has no target")
+		return &mountError{words: "must set volume destination", advice: " has no target"}
 	}
 	m.Target, err = target(m.Target)
 	return err
@@ -368,7 +379,7 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 			m.ReadOnly = true
 		}
 	default:
-		return fmt.Errorf("unknown type %q: want bind, volume, tmpfs, ramfs, image or glob", m.Type)
+		return &mountError{words: fmt.Sprintf("invalid filesystem type %q", keys["type"]), advice: ": want bind, volume, tmpfs, ramfs, image or glob"}
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func TestScalars(t *testing.T) {
 	check(t, "workdir", Workdir, []test{{"/a/../b", `"/b"`}, {"a", "!absolute"}})
 	check(t, "device rule", DeviceRule, []test{
 		{"c 42:* rwm", `"c 42:* rwm"`}, {" b  7:1 r", `"b 7:1 r"`}, {"a 7 rmw", `"a 7:* rmw"`}, {"a * rwm", `"a *:* rwm"`},
-		{"b 7:2", "!want"}, {"", "!want"}, {"x 7:* rmw", `!invalid device type "x"`}, {"b 7:* rmX", `!invalid device access "X"`},
-		{"b 7:* rwmr", `!invalid device access "rwmr"`}, {"a a:* rmw", `!"a" is not a device number`}, {"c 1:-1 r", `!"-1" is not`}, {"c 1: r", `!"" is not`},
+		{"b 7:2", "!want"}, {"", "!want"}, {"x 7:* rmw", "!invalid device type in device-access-add: x: "}, {"b 7:* rmX", "!invalid device access in device-access-add: X: "},
+		{"b 7:* rwmr", "!invalid device access in device-access-add: rwmr"}, {"a a:* rmw", `!"a" is not a device number`}, {"c 1:-1 r", `!"-1" is not`}, {"c 1: r", `!"" is not`},
 	})
 	check(t, "stream", Stream, []test{{"STDIN", `"stdin"`}, {"x", "!want"}})
 	check(t, "cpuset", func(s string) (int, error) { return CPUSet("--cpuset-cpus", s) }, []test{{"0-2,7", "7"}, {"3", "3"}, {"", "!invalid"}, {"2-1", "!invalid"}, {"a", "!invalid"}})
@@ -97,8 +97,8 @@ func TestMounts(t *testing.T) {
 		{"type=image,src=img,dst=/i", `{"type":"image","source":"img","target":"/i","readOnly":true}`},
 		{`type=bind,"src=/a,b",dst=/b`, `{"type":"bind","source":"/a,b","target":"/b"}`},
 		{"type=volume,src=v,dst=/b,volume-subpath=x/../y", `{"type":"volume","source":"v","target":"/b","subpath":"y"}`},
-		{"type=bind,dst=/b", "!needs a source"}, {"type=bind,src=rel,dst=/b", "!not an absolute"}, {"type=bind,src=/a", "!no target"},
-		{"type=foo,dst=/b", "!unknown type"}, {"type=bind,src=/a,dst=/b,foo=1", "!unknown key"}, {"type=bind,src=/a,dst=/b,source", "!needs a value"},
+		{"type=bind,dst=/b", "!needs a source"}, {"type=bind,src=rel,dst=/b", "!not an absolute"}, {"type=bind,src=/a", "!must set volume destination: invalid mount"},
+		{"type=Foo,dst=/b", `!invalid filesystem type "Foo": invalid mount "type=Foo,dst=/b": want bind`}, {"type=bind,src=/a,dst=/b,foo=1", "!unknown key"}, {"type=bind,src=/a,dst=/b,source", "!needs a value"},
 		{"type=bind,src=/a,dst=/b,tmpfs-size=1", "!does not go with"}, {"type=tmpfs,src=/a,dst=/b", "!no source"}, {"dst=/b,ro=maybe", "!true or false"},
 		{"type=volume,src=v,dst=/b,volume-subpath=../x", "!stays inside"}, {`"`, "!key=value"},
 	})

@@ -86,7 +86,7 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		"log_driver":           text(&c.LogDriver, "json-file", "k8s-file", "journald", "none", "passthrough"),
 		"log_size_max":         limit(&c.LogSizeMax, syn),
 		"log_tag":              text(&c.LogTag),
-		"mounts":               many(&c.Mounts, syn.Mount),
+		"mounts":               mounts(&c.Mounts, syn.Mount),
 		"netns":                text(&c.NetNS),
 		"no_hosts":             truth(&c.NoHosts),
 		"oom_score_adj":        whole(&c.OOMScoreAdj),

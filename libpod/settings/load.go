@@ -47,6 +47,9 @@ func Load(src Source) (Settings, error) {
 				s.Warnings = append(s.Warnings, fmt.Sprintf("ignoring the unknown setting %s in %s", key, f.path))
 			}
 		}); err != nil {
+			if m := (*mountsError)(nil); errors.As(err, &m) {
+				return s, fmt.Errorf("%w, in %s", m, f.path)
+			}
 			return s, fmt.Errorf("cannot use the configuration file %s: %w", f.path, err)
 		}
 	}

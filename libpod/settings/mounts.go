@@ -54,3 +54,20 @@ func ReadMounts(path string) ([]state.Mount, error) {
 	}
 	return out, nil
 }
+
+// mountsError is a bad entry of containers.mounts, which scripts know by Podman's
+// words.
+type mountsError struct{ err error }
+
+func (e *mountsError) Error() string { return "parsing containers.conf mounts: " + e.err.Error() }
+func (e *mountsError) Unwrap() error { return e.err }
+
+func mounts(dst *[]state.Mount, read func(string) ([]state.Mount, error)) setter {
+	set := many(dst, read)
+	return func(v any) error {
+		if err := set(v); err != nil {
+			return &mountsError{err}
+		}
+		return nil
+	}
+}

@@ -189,7 +189,7 @@ func TestPullFailuresAreOneLineAndLeaveNothing(t *testing.T) {
 	srv.Push(t, "bad", "1", b)
 	for _, c := range []struct{ ref, kind, want string }{
 		{srv.Host + "/none:1", imagecall.FailNotFound, fmt.Sprintf("cannot pull %q: manifest unknown", srv.Host+"/none:1")},
-		{"127.0.0.1:1/x", imagecall.FailOther, "connection refused by 127.0.0.1:1"},
+		{"127.0.0.1:1/x", imagecall.FailOther, "pinging container registry 127.0.0.1:1: connection refused"},
 		{"registry.invalid/x", imagecall.FailOther, "no such host"},
 		{"UPPER", imagecall.FailUsage, "repository name must be lowercase"},
 		{"a@sha256:12", imagecall.FailUsage, "invalid reference"},

@@ -117,6 +117,21 @@ func answer(err error) (kind, text string) {
 	return "", ""
 }
 
+// refused names the registry that did not answer the first question in the words
+// that others have for it, and its address where that is not the name.
+func refused(err error) string {
+	const what, why = "pinging container registry ", "connection refused"
+	_, rest, _ := strings.Cut(err.Error(), what)
+	host, _, ok := strings.Cut(rest, ": ")
+	if !ok || len(host) > 300 || strings.ContainsAny(host, " \n\"") {
+		return why + at(err)
+	}
+	if by := strings.TrimPrefix(at(err), " by "); by != "" && by != host {
+		host += " at " + by
+	}
+	return what + host + ": " + why
+}
+
 // connection is for registries that could not be talked to.
 func connection(err error) string {
 	var dns *net.DNSError
@@ -132,7 +147,7 @@ func connection(err error) string {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("cannot look up the host %q: %s", dns.Name, oneLine(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused" + at(err)
+		return refused(err)
 	case errors.As(err, &unknown):
 		return "the registry's certificate is signed by an unknown authority (x509)"
 	case errors.As(err, &hostname):

@@ -22,6 +22,9 @@ type Options struct {
 	Setsid bool
 	// Warn is told, in one line each, what the namespace cannot do; may be nil.
 	Warn func(string)
+	// Join is the user namespace of another program that Start started, to be used
+	// in place of a fresh one; nil means a fresh one. Not closed.
+	Join *os.File
 }
 
 // Process is a program that runs in its own user namespace.
@@ -53,6 +56,9 @@ func Start(argv, env []string, files []*os.File, opts Options) (*Process, error)
 	if m.Single() && opts.Warn != nil {
 		opts.Warn(fmt.Sprintf("user %d has no range in %s and %s: only files of one owner can be used (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s)",
 			uid, subUIDFile, subGIDFile, cmp.Or(userName(uid), "USER")))
+	}
+	if opts.Join != nil {
+		return enter(opts.Join, argv, withMarker(env, uid), files, opts)
 	}
 	var p *Process
 	done := make(chan struct{})

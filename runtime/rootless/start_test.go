@@ -19,6 +19,7 @@ const (
 	roleVar = "SKIFF_TEST_ROLE"
 	starter = "starter" // an ordinary user who calls Start
 	started = "started" // what Start started
+	joiner  = "joiner"  // see beJoiner
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) {
 		beStarter()
 	case started:
 		beStarted()
+	case joiner:
+		beJoiner()
 	default:
 		os.Exit(m.Run())
 	}
@@ -66,6 +69,10 @@ func beStarted() {
 			fmt.Print(strings.ReplaceAll(line, ":\t", " "))
 		}
 	}
+	user, _ := os.Readlink("/proc/self/ns/user")
+	mounts, _ := os.Readlink("/proc/self/ns/mnt")
+	fmt.Println("namespaces", user, mounts)
+	fmt.Println("descriptors", descriptors(), "enter", os.Getenv(enterVar))
 	sid, _ := unix.Getsid(0)
 	fmt.Println("session", sid == os.Getpid())
 	fmt.Println("mount", unix.Mount("tmpfs", "/mnt", "tmpfs", 0, ""), unix.Sethostname([]byte("x")) != nil)
@@ -73,13 +80,25 @@ func beStarted() {
 	os.Exit(5)
 }
 
+// descriptors are the inherited ones of the first ten.
+func descriptors() string {
+	var open []string
+	for fd := range 10 {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			open = append(open, strconv.Itoa(fd))
+		}
+	}
+	return strings.Join(open, " ")
+}
+
 func readRaw(path string) string {
 	b, _ := os.ReadFile(path)
 	return string(b)
 }
 
-// runAs runs the starter as the user, with root's rights gone, and gives its output.
-func runAs(t *testing.T, uid, gid int) string {
+// runAs runs the starter, or what else is said, as the user, with root's rights gone, and gives its output.
+func runAs(t *testing.T, uid, gid int, role ...string) string {
 	t.Helper()
 	exe, err := os.Open("/proc/self/exe") // the test's directory is not the user's to enter
 	if err != nil {
@@ -89,7 +108,7 @@ func runAs(t *testing.T, uid, gid int) string {
 	path := copyForAll(t, exe)
 	cmd := exec.Command(path)
 	cmd.Dir = "/"
-	cmd.Env = []string{roleVar + "=" + starter, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{roleVar + "=" + append(role, starter)[0], "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s(%v)", out, err)

@@ -39,3 +39,10 @@ skiff start k
 prints "$u" skiff exec k id -u
 prints 0 skiff exec -u 0 k id -u
 prints private skiff inspect -f '{{.HostConfig.UsernsMode}}' k
+
+# others join it: what they share belongs to the namespaces of the first one's start
+skiff run -d --name m --network none --userns auto:size=900 busybox sleep 1000
+prints '0 1 900 sleep' sh -c 'echo $(skiff run --rm --network container:m --userns container:m --pid container:m busybox cat /proc/self/uid_map /proc/1/comm)'
+refused=$(skiff run --rm --network none --ipc container:k --pid container:m busybox true 2>&1) && exit 1
+case $refused in *'cannot join the namespaces of both '*'start m with a namespace of k'* | *'start k with a namespace of m'*) ;; *) echo "$refused"; exit 1 ;; esac
+skiff rm -f -t 0 m k
