@@ -29,7 +29,7 @@ skiff logs --tail 20 web
 skiff logs -f --since 10m -t web`,
 		Flags: []cli.Flag{
 			toggle("Give each container's name another colour, on a terminal", "color"),
-			toggle("Show extra attributes of each line", "details"),
+			toggle("Show the labels and variables that --log-opt has chosen for each line", "details"),
 			toggle("Go on with new output until the container ends", "follow", "f"),
 			toggle("Take the container made last", "latest", "l"),
 			toggle("Begin lines with the container's name", "names"),
@@ -65,6 +65,7 @@ func showLogs(app *App, c *cli.Context) error {
 func logOptions(app *App, c *cli.Context) (libpod.LogOptions, error) {
 	opts := libpod.LogOptions{
 		Follow: c.Bool("follow"), Timestamps: c.Bool("timestamps"),
+		Details: c.Bool("details"), DetailsGap: app.Docker,
 		Tail: -1, Stdout: app.Out, Stderr: app.Err,
 	}
 	if s := c.String("tail"); s != "all" && s != "-1" && s != "" {

@@ -61,7 +61,7 @@ func extraFlags() []cli.Flag {
 // extras reads extraFlags.
 func (f *form) extras() {
 	var x state.Extras
-	for _, step := range []func(*state.Extras){f.extraProcess, f.extraUsers, f.extraFiles, f.extraMachine, f.completion, f.unavailable} {
+	for _, step := range []func(*state.Extras){f.extraProcess, f.extraUsers, f.extraFiles, f.extraMachine, f.completion, f.unavailable, f.accepted} {
 		if step(&x); f.err != nil {
 			return
 		}

@@ -23,7 +23,7 @@ func createFlags(app *App) []cli.Flag {
 	var flags []cli.Flag
 	for _, group := range [][]cli.Flag{
 		identityFlags(), processFlags(), envFlags(), imageFlags(), networkFlags(),
-		resourceFlags(), mountFlags(), securityFlags(), userNamespaceFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"), extraFlags(),
+		resourceFlags(), mountFlags(), securityFlags(), userNamespaceFlags(), healthFlags(), logFlags(), retryFlags(app, "pull"), extraFlags(), acceptedFlags(),
 	} {
 		flags = append(flags, group...)
 	}

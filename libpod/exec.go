@@ -14,6 +14,7 @@ import (
 	"skiff/libpod/account"
 	"skiff/libpod/resolve"
 	"skiff/rootfs/safepath"
+	"skiff/runtime/hostfacts"
 	"skiff/runtime/monitorclient"
 	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
@@ -84,9 +85,9 @@ func (e *Engine) ExecOptions(box *sandbox.Sandbox, id string, req ExecRequest) (
 		o.Cwd = cfg.Process.Cwd
 	}
 	if req.Privileged {
-		o.Capabilities, err = spec.Capabilities(nil, nil, true)
+		o.Capabilities = hostfacts.New().Capabilities() // not those that no process here can have
 	}
-	return o, err
+	return o, nil
 }
 
 // mergeEnv sets the variables of add in base, keeping the order.

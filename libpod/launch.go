@@ -272,7 +272,7 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		AutoRemove:  cfg.AutoRemove,
 		StopSignal:  cfg.Process.StopSignal,
 		StopTimeout: cfg.Process.StopTimeout,
-		Labels:      logFields(cfg),
+		Labels:      journalFields(cfg),
 		Image:       cfg.Image.Name,
 		Health:      healthOrder(cfg),
 	}

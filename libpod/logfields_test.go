@@ -7,7 +7,7 @@ import (
 	"skiff/state"
 )
 
-func TestLogFieldsAreTheUsersChoice(t *testing.T) {
+func TestJournalFieldsAreTheUsersChoice(t *testing.T) {
 	cfg := &state.Config{
 		Labels:  map[string]string{"role": "db", "com.x.a": "1", "com.x.b": "2", "PRIORITY": "0"},
 		Process: state.Process{Env: []string{"A=1", "B=2=3", "LC_X=4"}},
@@ -24,12 +24,12 @@ func TestLogFieldsAreTheUsersChoice(t *testing.T) {
 		{"a broken pattern", map[string]string{"labels-regex": "("}, nil},
 	} {
 		cfg.Log.Options = c.options
-		if got := logFields(cfg); !maps.Equal(got, c.want) {
+		if got := journalFields(cfg); !maps.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 	cfg.Log = state.LogConfig{Driver: state.LogJSONFile, Options: map[string]string{"labels": "role"}}
-	if got := logFields(cfg); got != nil {
+	if got := journalFields(cfg); got != nil {
 		t.Errorf("in a file: got %v", got)
 	}
 }

@@ -17,8 +17,11 @@ type LogOptions struct {
 	Tail         int
 	Since, Until time.Time
 	Timestamps   bool
-	// Details is Docker's: attributes of the log driver, of which skiff has none.
+	// Details puts the labels and variables before each line that the container
+	// was made to log, see logDetails.
 	Details bool
+	// DetailsGap puts a space where they would be if there are none, as Docker does.
+	DetailsGap bool
 	// Prefix is put before each line; used where several logs are shown together.
 	Prefix         string
 	Stdout, Stderr io.Writer
@@ -50,6 +53,12 @@ func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
 		ID:      cfg.ID,
 		Running: running,
 	}
+	details := ""
+	if opt.Details {
+		if details = logDetails(cfg); details != "" || opt.DetailsGap {
+			details += " "
+		}
+	}
 	begins := map[logfile.Stream]bool{logfile.Stdout: true, logfile.Stderr: true}
 	return logfile.Read(cfg.Log, read, func(entry logfile.Entry) error {
 		if err := ctx.Err(); err != nil {
@@ -65,6 +74,7 @@ func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
 			if opt.Timestamps {
 				head += entry.Time.Format(time.RFC3339Nano) + " "
 			}
+			head += details
 		}
 		begins[entry.Stream] = !entry.Partial
 		_, err := w.Write(append([]byte(head), entry.Text...))

@@ -151,7 +151,8 @@ func (h *Host) cgroupV1(mode string) Cgroup {
 	// The files are missing in the top group of some kernels and present in every
 	// other one, hence a look at the top and, for swap, at what the kernel says.
 	c.Swap = c.Has("memory") && exists(h.path("sys/fs/cgroup/memory/memory.memsw.usage_in_bytes"))
-	c.BlkioWeight = exists(h.path("sys/fs/cgroup/blkio/blkio.bfq.weight")) ||
+	// BFQ's weights are in every group but the top one, which has its counters.
+	c.BlkioWeight = exists(h.path("sys/fs/cgroup/blkio/blkio.bfq.io_service_bytes")) ||
 		exists(h.path("sys/fs/cgroup/blkio/blkio.weight"))
 	return c
 }

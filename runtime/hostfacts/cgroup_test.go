@@ -1,7 +1,10 @@
 package hostfacts
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -24,6 +27,36 @@ func TestDelegatedControllers(t *testing.T) {
 	})
 	if c := h.cgroupV1(CgroupHybrid); !slices.Equal(c.Controllers, []string{"cpu", "memory"}) {
 		t.Errorf("v1: got %v, want cpu and memory", c.Controllers)
+	}
+}
+
+// TestWeights: the top group has BFQ's counters but not its weights.
+func TestWeights(t *testing.T) {
+	files := map[string]string{"proc/self/cgroup": "5:blkio:/\n", "sys/fs/cgroup/blkio/cgroup.procs": ""}
+	if c := machine(t, files).cgroupV1(CgroupV1); c.BlkioWeight {
+		t.Error("weights without BFQ")
+	}
+	files["sys/fs/cgroup/blkio/blkio.bfq.io_service_bytes"] = ""
+	if c := machine(t, files).cgroupV1(CgroupV1); !c.BlkioWeight {
+		t.Error("no weights with BFQ")
+	}
+}
+
+func TestWeightedDevices(t *testing.T) {
+	h := machine(t, map[string]string{
+		"block/a/queue/scheduler": "none [bfq]\n", "block/a/a1/partition": "1\n",
+		"block/b/queue/scheduler": "[none] bfq\n",
+		"dev/x":                   "",
+	})
+	for i, name := range []string{"a", "a/a1", "b"} {
+		if err := os.Symlink("../block/"+name, filepath.Join(h.root, "dev", "8:"+strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for minor, want := range []bool{true, true, false, false} {
+		if got := weighted(filepath.Join(h.root, "dev"), 8, int64(minor)); got != want {
+			t.Errorf("8:%d: got %v, want %v", minor, got, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ type Device struct {
 	Mode  os.FileMode // permission bits
 	UID   uint32
 	GID   uint32
+	// Weighted says that BFQ schedules this block device's requests, which is who
+	// knows weights of single devices on cgroup v1.
+	Weighted bool
 }
 
 // ErrNoDevice means that a path is not a device node.
@@ -43,12 +47,25 @@ func DeviceAt(path string) (Device, error) {
 		d.Type = "c"
 	case unix.S_IFBLK:
 		d.Type = "b"
+		d.Weighted = weighted("/sys/dev/block", d.Major, d.Minor)
 	case unix.S_IFIFO:
 		d.Type = "p"
 	default:
 		return Device{}, fmt.Errorf("cannot use device %q: %w", path, ErrNoDevice)
 	}
 	return d, nil
+}
+
+// weighted says whether BFQ schedules a block device's requests. dir is
+// /sys/dev/block; a partition has no queue of its own but that of its disk.
+func weighted(dir string, major, minor int64) bool {
+	dev := fmt.Sprintf("%s/%d:%d", dir, major, minor)
+	for _, queue := range []string{"/queue/scheduler", "/../queue/scheduler"} {
+		if data, err := os.ReadFile(dev + queue); err == nil { // the kernel follows the link, then ..
+			return strings.Contains(string(data), "[bfq]")
+		}
+	}
+	return false
 }
 
 // DevicesBelow lists the device nodes in a directory tree, leaving out what a

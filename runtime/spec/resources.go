@@ -251,7 +251,7 @@ func blockLimits(r state.Resources, host hostfacts.Facts, blocks map[string]host
 	if weights && !host.Cgroup.BlkioWeight {
 		warn("this machine has no weights for block I/O")
 	} else if weights {
-		if err := blockWeights(out, r, blocks); err != nil {
+		if err := blockWeights(out, r, host, blocks, warn); err != nil {
 			return nil, err
 		}
 	}
@@ -272,7 +272,7 @@ func blockLimits(r state.Resources, host hostfacts.Facts, blocks map[string]host
 	return out, nil
 }
 
-func blockWeights(out *specs.LinuxBlockIO, r state.Resources, blocks map[string]hostfacts.Device) error {
+func blockWeights(out *specs.LinuxBlockIO, r state.Resources, host hostfacts.Facts, blocks map[string]hostfacts.Device, warn func(string)) error {
 	if r.BlkioWeight != 0 {
 		out.Weight = &r.BlkioWeight
 	}
@@ -280,6 +280,10 @@ func blockWeights(out *specs.LinuxBlockIO, r state.Resources, blocks map[string]
 		d, err := block(blocks, w.Path)
 		if err != nil {
 			return err
+		}
+		if !d.Weighted && host.Cgroup.Mode != hostfacts.CgroupV2 {
+			warn(fmt.Sprintf("%s has no weights for block I/O: its scheduler is not bfq", w.Path))
+			continue
 		}
 		var wd specs.LinuxWeightDevice
 		wd.Major, wd.Minor, wd.Weight = d.Major, d.Minor, &w.Weight

@@ -174,7 +174,23 @@ func allLimits(c *state.Config, in *Inputs) {
 		DeviceReadBps:     []state.ThrottleDevice{{Path: "/dev/sda", Rate: 1 << 20}},
 		DeviceWriteIOps:   []state.ThrottleDevice{{Path: "/dev/sda", Rate: 100}},
 	}
-	in.BlockDevices = map[string]hostfacts.Device{"/dev/sda": {Path: "/dev/sda", Type: "b", Major: 8}}
+	in.BlockDevices = map[string]hostfacts.Device{"/dev/sda": {Path: "/dev/sda", Type: "b", Major: 8, Weighted: true}}
+}
+
+// TestUnweighted: a device that cannot have a weight gets none, and the user is told.
+func TestUnweighted(t *testing.T) {
+	r := state.Resources{BlkioWeight: 200, BlkioWeightDevice: []state.WeightDevice{{Path: "/dev/sda", Weight: 300}}}
+	blocks := map[string]hostfacts.Device{"/dev/sda": {Path: "/dev/sda", Type: "b", Major: 8}}
+	var warned []string
+	host := v1()
+	host.Cgroup.BlkioWeight = true
+	got, err := Limits(r, host, blocks, func(line string) { warned = append(warned, line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if io := got.BlockIO; io == nil || *io.Weight != 200 || len(io.WeightDevice) != 0 || len(warned) != 1 {
+		t.Errorf("got %+v, warnings %q", io, warned)
+	}
 }
 
 func TestGoldens(t *testing.T) {
