@@ -38,6 +38,8 @@ type App struct {
 	command string
 	// badOptions: the command's options could not be read.
 	badOptions bool
+	// clientConfig is config.json, once it was read; see dockerConfig.
+	clientConfig *dockerConfig
 	// Log prints messages for --log-level.
 	Log Logger
 }

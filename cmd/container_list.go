@@ -88,7 +88,7 @@ func waitFor(ctx context.Context, d time.Duration) error {
 
 func psFlags(app *App, c *cli.Context) (psOptions, error) {
 	opt := psOptions{
-		format: c.String("format"), sort: c.String("sort"), quiet: c.Bool("quiet"), noTrunc: c.Bool("no-trunc"),
+		format: app.listFormat(c, func(d dockerConfig) string { return d.PsFormat }), sort: c.String("sort"), quiet: c.Bool("quiet"), noTrunc: c.Bool("no-trunc"),
 		heading: !c.Bool("noheading"), pod: c.Bool("pod"),
 		list: libpod.ListOptions{All: c.Bool("all"), Size: c.Bool("size"), Namespaces: c.Bool("ns"), Last: max(c.Int("last"), 0)},
 	}
@@ -100,7 +100,7 @@ func psFlags(app *App, c *cli.Context) (psOptions, error) {
 		return opt, usagef("the command takes no arguments")
 	case c.Bool("latest") && c.Int("last") >= 0:
 		return opt, usagef("last and latest are mutually exclusive")
-	case opt.quiet && (opt.list.Size || opt.list.Namespaces):
+	case opt.quiet && (opt.list.Size && !app.Docker || opt.list.Namespaces):
 		return opt, usagef("quiet conflicts with size and namespace")
 	case opt.list.Size && opt.list.Namespaces:
 		return opt, usagef("size and namespace options conflict")
@@ -145,7 +145,11 @@ func psOnce(app *App, e *libpod.Engine, opt psOptions) error {
 		_, err := io.WriteString(app.Out, ids.String())
 		return err
 	}
-	return psListing(opt).print(app, opt.format, rows)
+	l := psListing(opt)
+	if app.Docker {
+		l.heads["RunningFor"] = "CREATED"
+	}
+	return l.print(app, opt.format, rows)
 }
 
 func psListing(opt psOptions) listing[psRow] {

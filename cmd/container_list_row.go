@@ -132,7 +132,6 @@ func (r psRow) CreatedAt() string {
 }
 func (r psRow) Labels() string               { return inspect.Labels(r.c.Config.Labels) }
 func (r psRow) Label(key string) string      { return r.c.Config.Labels[key] }
-func (r psRow) Ports() string                { return inspect.PortText(r.c.Ports(), r.c.Config.Network.Expose) }
 func (r psRow) Networks() string             { return strings.Join(r.c.Networks(), ",") }
 func (r psRow) Pid() int                     { return r.c.Pid() }
 func (r psRow) Restarts() int                { return r.c.Status.RestartCount }
@@ -159,6 +158,17 @@ func (n psNamespaces) MNT() string           { return n.Mnt }
 func (n psNamespaces) NET() string           { return n.Net }
 func (n psNamespaces) PIDNS() string         { return n.PID }
 func (r psRow) MarshalJSON() ([]byte, error) { return r.marshal() }
+
+// Ports are what is published and exposed. Docker shows only what holds now.
+func (r psRow) Ports() string {
+	if !r.docker {
+		return inspect.PortText(r.c.Ports(), r.c.Config.Network.Expose)
+	}
+	if !r.c.Status.Phase.Active() || r.c.Config.Network.Mode != state.ModeBridge {
+		return inspect.DockerPortText(r.c.Status.Network.Ports, nil)
+	}
+	return inspect.DockerPortText(r.c.Status.Network.Ports, r.c.Config.Network.Expose)
+}
 
 // psNamespaces are the namespaces under the names that podman's templates use.
 type psNamespaces inspect.Namespaces

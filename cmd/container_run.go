@@ -49,7 +49,7 @@ func runContainer(app *App, c *cli.Context) error {
 		}
 		app.Log.Warn("The input device is not a TTY. The --tty and --interactive flags might not work properly")
 	}
-	if _, err := detachKeys(c, nil); err != nil {
+	if _, err := detachKeys(c, nil, ""); err != nil {
 		return err
 	}
 	e, err := app.Engine()
@@ -71,8 +71,8 @@ func runContainer(app *App, c *cli.Context) error {
 	if !detach {
 		opts.Attach = s.Options()
 	}
-	if detach || !app.Docker && !p.AttachStdout && !p.AttachStderr {
-		// With --attach stdin nothing else is printed. Podman: the same; Docker is silent.
+	if detach || !p.AttachStdout && !p.AttachStderr {
+		// With --attach stdin nothing else is printed.
 		opts.Begun = func(id string) { fmt.Fprintln(app.Out, id) }
 	}
 	_, code, err := e.Run(c.Context, req, opts)

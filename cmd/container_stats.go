@@ -222,7 +222,7 @@ func showStats(app *App, c *cli.Context) error {
 		return err
 	}
 	v := &statsView{
-		app: app, meter: e.Meter(), format: c.String("format"), noTrunc: c.Bool("no-trunc"), given: map[string]string{},
+		app: app, meter: e.Meter(), format: app.listFormat(c, func(d dockerConfig) string { return d.StatsFormat }), noTrunc: c.Bool("no-trunc"), given: map[string]string{},
 		clear: !c.Bool("no-reset") && !c.Bool("no-stream") && !format.IsJSON(c.String("format")) && isTerminal(app.Out),
 	}
 	if v.choose, err = statsChoice(c, e, v.given); err != nil {

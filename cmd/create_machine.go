@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"skiff/cmd/parse"
+	"skiff/libpod"
 	"skiff/state"
 )
 
@@ -169,13 +170,37 @@ func (f *form) limits() {
 
 func (f *form) mounts() {
 	add := func(m state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, m) }
-	values(f, "volume", func(s string) (state.Mount, error) { return parse.Volume(s, f.cwd) }, add)
-	values(f, "mount", func(s string) ([]state.Mount, error) { return mountsOf(s, f.cwd) },
+	given := map[string]bool{}
+	values(f, "volume", func(s string) ([]state.Mount, error) {
+		if given[s] { // the same once more, which Docker takes for once
+			return nil, nil
+		}
+		given[s] = true
+		m, err := parse.Volume(s, f.cwd)
+		return []state.Mount{m}, err
+	}, func(list []state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, list...) })
+	values(f, "mount", f.mountValue,
 		func(list []state.Mount) { f.cfg.Mounts = append(f.cfg.Mounts, list...) })
 	values(f, "tmpfs", parse.Tmpfs, add)
 	f.cfg.ReadOnly, f.req.Explicit.ReadOnly = f.c.Bool("read-only"), f.c.IsSet("read-only")
 	f.cfg.ReadOnlyTmpfs = f.c.Bool("read-only-tmpfs")
 	f.req.Explicit.ReadOnlyTmpfs = f.c.IsSet("read-only-tmpfs")
+}
+
+// mountValue reads one --mount.
+func (f *form) mountValue(s string) ([]state.Mount, error) {
+	list, err := mountsOf(s, f.cwd)
+	if err != nil || len(list) != 1 || list[0].Type != state.MountVolume {
+		return list, err
+	}
+	labels, options, err := parse.VolumeSpec(s)
+	if err == nil && (labels != nil || options != nil) {
+		if f.req.Volumes == nil {
+			f.req.Volumes = map[string]libpod.VolumeOptions{}
+		}
+		f.req.Volumes[list[0].Target] = libpod.VolumeOptions{Labels: labels, Options: options}
+	}
+	return list, err
 }
 
 func (f *form) security() {

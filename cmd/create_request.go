@@ -36,6 +36,8 @@ type form struct {
 	err        error
 	// docker says that the command goes by that name.
 	docker bool
+	// proxies are the variables that Docker's config.json has for containers.
+	proxies []string
 }
 
 // createRequest is what the flags and words of run and create ask for.
@@ -47,7 +49,7 @@ func createRequest(app *App, c *cli.Context) (libpod.CreateRequest, error) {
 	if err != nil {
 		cwd = "/"
 	}
-	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn, docker: app.Docker}
+	f := &form{c: c, cfg: &state.Config{CreateCommand: os.Args}, cwd: cwd, warn: app.Log.Warn, docker: app.Docker, proxies: app.dockerConfig().proxyEnv()}
 	f.note = func(line string) { fmt.Fprintln(app.Err, line) }
 	f.req.Config = f.cfg
 	f.req.Image = c.Args().First()
@@ -202,7 +204,7 @@ func (f *form) image() {
 		f.err = errors.New("the image's name is empty")
 		return
 	}
-	if f.req.Replace && !c.IsSet("name") {
+	if f.req.Replace && c.String("name") == "" {
 		f.err = errors.New("cannot replace a container: --replace needs --name")
 		return
 	}
@@ -225,7 +227,10 @@ func (f *form) platform() {
 }
 
 func (f *form) identity() {
-	word(f, "name", parse.Name, func(s string) { f.cfg.Name = s })
+	// An empty name or directory is none: a script's variable may be empty.
+	if f.c.String("name") != "" {
+		word(f, "name", parse.Name, func(s string) { f.cfg.Name = s })
+	}
 	var labels []string
 	values(f, "label-file", func(p string) ([]string, error) {
 		return readFile(p, func(r io.Reader) ([]string, error) { return parse.LabelFile(p, r) })
@@ -262,7 +267,9 @@ func (f *form) process() {
 	if given.Entrypoint = c.IsSet("entrypoint"); given.Entrypoint {
 		p.Entrypoint = parse.Entrypoint(c.String("entrypoint"))
 	}
-	word(f, "workdir", parse.Workdir, func(s string) { p.Cwd, given.Workdir = s, true })
+	if c.String("workdir") != "" {
+		word(f, "workdir", parse.Workdir, func(s string) { p.Cwd, given.Workdir = s, true })
+	}
 	word(f, "stop-signal", parse.Signal, func(s syscall.Signal) { p.StopSignal, given.StopSignal = int(s), true })
 	f.number("stop-timeout", -1, 1<<31-1, func(n int) { p.StopTimeout = &n })
 	f.number("oom-score-adj", -1000, 1000, func(n int) { p.OOMScoreAdj = &n })
@@ -303,6 +310,7 @@ func (f *form) environment() {
 	}
 	given.UnsetEnv, given.UnsetEnvAll = c.StringSlice("unsetenv"), c.Bool("unsetenv-all")
 	env := &f.cfg.Process.Env
+	*env = append(*env, f.proxies...)
 	values(f, "env-file", func(p string) ([]string, error) {
 		return readFile(p, func(r io.Reader) ([]string, error) { return parse.EnvFile(p, r, environ) })
 	}, func(kv []string) { *env = append(*env, kv...) })

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"skiff/libpod"
 	"skiff/state"
 )
 
@@ -116,11 +117,14 @@ func dockerWords(err error) string {
 func dockerCode(app *App, err error) int {
 	var s *status
 	var d *dockerError
+	var filter *libpod.FilterSyntaxError
 	code := exitCode(err)
 	bad := errors.Is(err, errUsage)
 	switch {
 	case errors.As(err, &d):
 		return exitSome
+	case errors.As(err, &filter):
+		return exitEngine
 	case code == exitOK || errors.As(err, &s) && (s.err == nil || s.code == exitTemplate):
 		return code
 	case app.command == "run" || app.command == "create" && bad || app.badOptions:

@@ -97,14 +97,18 @@ func report(app *App, err error) {
 	if app.Docker {
 		text = dockerWords(err)
 	}
-	prefix := "Error: "
+	prefix, stop := "Error: ", ""
+	var u *usageError
+	see := errors.As(err, &u) && u.command != "" && !u.quiet
+	if see && app.Docker {
+		prefix, stop = "", "."
+	}
 	if s != nil && s.bare {
 		prefix = ""
 	}
 	fmt.Fprintf(app.Err, "%s%s%s\n", prefix, oneLine(text), hint(err))
-	var u *usageError
-	if errors.As(err, &u) && u.command != "" && !u.quiet {
-		fmt.Fprintf(app.Err, "See '%s --help'\n", u.command)
+	if see {
+		fmt.Fprintf(app.Err, "See '%s --help'%s\n", u.command, stop)
 	}
 }
 

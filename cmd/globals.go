@@ -14,7 +14,7 @@ func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "cgroup-manager", Usage: "Cgroup manager to use: cgroupfs or systemd"},
 		&cli.StringFlag{Name: "config", Usage: "Directory of the client's config.json with registry logins"},
-		&cli.StringFlag{Name: "connection", Aliases: []string{"c"}, Usage: "Reach another machine (skiff works on this one only)"},
+		&cli.StringFlag{Name: "connection", Aliases: []string{"c", "context"}, Usage: "Reach another machine (skiff works on this one only)"},
 		&cli.BoolFlag{Name: "debug", Aliases: []string{"D"}, Usage: "Like --log-level debug"},
 		&cli.StringFlag{Name: "events-backend", Usage: "Where to log events: file, journald or none"},
 		&cli.StringFlag{Name: "default-mounts-file", Usage: "File with mounts for every container, one SOURCE[:TARGET] a line"},
@@ -138,6 +138,9 @@ func takeGlobals(app *App, c *cli.Context) error {
 	g.HooksDirs, g.DefaultMountsFile = c.StringSlice("hooks-dir"), c.String("default-mounts-file")
 	g.LogLevel = c.String("log-level")
 	for _, name := range []string{"connection", "remote", "url"} {
+		if app.Docker && name == "connection" && c.String(name) == "default" {
+			continue // Docker's name for the machine itself
+		}
 		if c.IsSet(name) && c.String(name) != "" && (name != "remote" || c.Bool(name)) {
 			g.remote = name
 		}

@@ -64,6 +64,9 @@ func imageHistory(app *App, c *cli.Context) error {
 	}
 	if app.Docker {
 		l.heads["ID"], l.columns[0].Head = "IMAGE", "IMAGE"
+		if !c.Bool("human") {
+			l.columns[1].Head = "CREATED AT"
+		}
 	} else if want := c.String("format"); format.IsJSON(want) {
 		return format.JSON(app.Out, rows, "") // podman has it on one line
 	}

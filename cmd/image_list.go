@@ -62,7 +62,7 @@ func listImages(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	want := c.String("format")
+	want := app.listFormat(c, func(d dockerConfig) string { return d.ImagesFormat })
 	images, err := e.ImageList(libpod.ImageListOptions{
 		All: c.Bool("all"), Filters: filters,
 		Containers: format.IsJSON(want) || strings.Contains(want, ".Containers") || strings.Contains(want, "json"),

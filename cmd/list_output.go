@@ -126,7 +126,7 @@ func documents(app *App, want string, docs []any) error {
 	return nil
 }
 
-// documentTemplate reads the template of an inspect command.
+// documentTemplate reads the template of a command that shows documents.
 func documentTemplate(app *App, want string) (*format.Template, error) {
 	t, err := format.ParseTemplate(want, app.style())
 	if app.Docker {

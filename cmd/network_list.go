@@ -48,6 +48,9 @@ func listNetworks(app *App, c *cli.Context) error {
 		return err
 	}
 	nets, unreadable := e.NetworkList(filters)
+	if nets == nil { // the filters are wrong: there always are some networks
+		return unreadable
+	}
 	rows := make([]networkRow, len(nets))
 	for i, r := range nets {
 		rows[i] = networkRow{r: r, docker: app.Docker, noTrunc: c.Bool("no-trunc")}
@@ -69,7 +72,7 @@ func listNetworks(app *App, c *cli.Context) error {
 	case c.Bool("quiet"):
 		l.quiet = networkRow.Name
 	}
-	return errors.Join(l.print(app, c.String("format"), rows), unreadable)
+	return errors.Join(l.print(app, app.listFormat(c, func(d dockerConfig) string { return d.NetworksFormat }), rows), unreadable)
 }
 
 // networkRow is a network as network ls prints it. Its methods are the template

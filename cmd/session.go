@@ -17,12 +17,14 @@ const defaultDetachKeys = "ctrl-p,ctrl-q"
 // streams says which of the caller's streams an attachment has.
 type streams struct{ in, out, err bool }
 
-// detachKeys are the command line's, containers.conf's or the usual ones; e may
-// be nil to check the command line only.
-func detachKeys(c *cli.Context, e *libpod.Engine) ([]byte, error) {
+// detachKeys are the command line's, Docker's config.json's (configured),
+// containers.conf's or the usual ones; e may be nil to check the command line only.
+func detachKeys(c *cli.Context, e *libpod.Engine, configured string) ([]byte, error) {
 	spec := defaultDetachKeys
 	if c.IsSet("detach-keys") {
 		spec = c.String("detach-keys")
+	} else if configured != "" {
+		spec = configured
 	} else if e != nil && e.Settings.Engine.DetachKeys != nil {
 		spec = *e.Settings.Engine.DetachKeys
 	}
@@ -35,7 +37,7 @@ func detachKeys(c *cli.Context, e *libpod.Engine) ([]byte, error) {
 
 // session makes the caller's side of an attachment.
 func (app *App) session(c *cli.Context, e *libpod.Engine, s streams, tty bool) (*terminal.Session, error) {
-	keys, err := detachKeys(c, e)
+	keys, err := detachKeys(c, e, app.dockerConfig().DetachKeys)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -105,6 +106,9 @@ func showUsage(app *App, c *cli.Context) error {
 	u, err := e.DiskUsage()
 	if err != nil {
 		return err
+	}
+	if app.Docker { // the newest first, as ps
+		slices.SortStableFunc(u.Containers, func(a, b inspect.Container) int { return b.Config.Created.Compare(a.Config.Created) })
 	}
 	if c.Bool("verbose") {
 		return dfVerbose(app, u, want)

@@ -207,11 +207,17 @@ func eventPrinter(app *App, want string, noTrunc bool) (func(event.Event) error,
 	case format.IsJSON(want):
 		one = func(v any) error { return format.JSON(app.Out, v, "") }
 	case want != "":
-		t, err := format.ParseTemplate(want, app.style())
+		t, err := documentTemplate(app, want)
 		if err != nil {
 			return nil, err
 		}
-		one = func(v any) error { return t.Document(app.Out, v) }
+		one = func(v any) error {
+			err := t.Document(app.Out, v)
+			if app.Docker {
+				err = withCode(exitTemplate, err)
+			}
+			return err
+		}
 	case !app.Docker:
 		return func(ev event.Event) error {
 			_, err := fmt.Fprintln(app.Out, format.Printable(podmanEvent(ev, noTrunc)))

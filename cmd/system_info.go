@@ -49,7 +49,7 @@ func showInfo(app *App, c *cli.Context) error {
 	case format.IsJSON(want):
 		return format.JSON(app.Out, doc, "  ")
 	case want != "":
-		t, err := format.ParseTemplate(want, app.style())
+		t, err := documentTemplate(app, want)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"skiff/cmd/format"
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newContainerPrune(app *App) *cli.Command {
@@ -43,6 +45,9 @@ func pruneContainers(app *App, c *cli.Context) error {
 		return err
 	}
 	removed, freed, err := e.PruneContainers(c.Context, filters)
+	if err != nil && len(removed) == 0 {
+		return err
+	}
 	if app.Docker {
 		deleted(app, "Containers:", removed)
 		fmt.Fprintf(app.Out, "Total reclaimed space: %s\n", format.Size(freed))
@@ -93,6 +98,9 @@ func pruneSystem(app *App, c *cli.Context) error {
 		return err
 	}
 	p, err := e.SystemPrune(c.Context, opt)
+	if errors.Is(err, state.ErrInvalid) && p.Freed == 0 { // the filters are
+		return err
+	}
 	colon := ""
 	if app.Docker {
 		colon = ":"

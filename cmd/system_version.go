@@ -27,7 +27,14 @@ skiff version --format "{{.Client.Version}}"`,
 // there is, and its server, for templates that ask for one, is the same program.
 type versions struct {
 	Client clientVersion
-	Server *clientVersion `json:",omitempty"`
+	Server *serverVersion `json:",omitempty"`
+}
+
+// serverVersion is what Docker says of its daemon.
+type serverVersion struct {
+	clientVersion
+	KernelVersion string `json:",omitempty"`
+	Experimental  bool   `json:",omitempty"`
 }
 
 // clientVersion has podman's fields, and docker's names of the same facts.
@@ -64,7 +71,7 @@ func showVersion(app *App, c *cli.Context) error {
 	v := newClientVersion(app.Docker)
 	doc := versions{Client: v}
 	if app.Docker {
-		doc.Server = &v
+		doc.Server = &serverVersion{clientVersion: v, KernelVersion: libpod.KernelVersion()}
 	}
 	want := c.String("format")
 	switch {
@@ -79,12 +86,12 @@ func showVersion(app *App, c *cli.Context) error {
 // versionTemplate prints by a template, which may name a field of the document,
 // of a server, or the client's without saying so.
 func versionTemplate(app *App, want string, doc versions) error {
-	t, err := format.ParseTemplate(want, app.style())
+	t, err := documentTemplate(app, want)
 	if err != nil {
 		return err
 	}
 	if doc.Server == nil {
-		doc.Server = &doc.Client
+		doc.Server = &serverVersion{clientVersion: doc.Client}
 	}
 	err = t.Document(app.Out, doc)
 	if err != nil && t.Document(app.Out, doc.Client) == nil {
@@ -111,6 +118,10 @@ func versionText(app *App, v clientVersion) error {
 		if _, err := fmt.Fprintf(app.Out, "%s%-*s%s\n", indent, width, l[0], l[1]); err != nil {
 			return err
 		}
+	}
+	if app.Docker { // the server is the same program
+		_, err := fmt.Fprintf(app.Out, "\nServer: skiff\n Engine:\n  %-17s%s\n", "Version:", v.Version)
+		return err
 	}
 	return nil
 }

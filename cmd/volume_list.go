@@ -67,7 +67,7 @@ func listVolumes(app *App, c *cli.Context) error {
 	if c.Bool("quiet") {
 		l.quiet = volumeRow.Name
 	}
-	return errors.Join(l.print(app, c.String("format"), rows), unreadable)
+	return errors.Join(l.print(app, app.listFormat(c, func(d dockerConfig) string { return d.VolumesFormat }), rows), unreadable)
 }
 
 // volumeRow is a volume as volume ls prints it. Its methods are the template

@@ -1,12 +1,14 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"skiff/cmd/format"
 	"skiff/libpod"
+	"skiff/state"
 )
 
 func newVolumeRm(app *App) *cli.Command {
@@ -49,7 +51,13 @@ func removeVolumes(app *App, c *cli.Context) error {
 			names = append(names, v.Name)
 		}
 	}
-	remove := func(name string) (string, error) { return name, e.RemoveVolume(c.Context, name) }
+	remove := func(name string) (string, error) {
+		err := e.RemoveVolume(c.Context, name)
+		if app.Docker && c.Bool("force") && errors.Is(err, state.ErrNotFound) {
+			err = nil // Docker names it as it does those that are gone now
+		}
+		return name, err
+	}
 	return removeEach(app, names, c.Bool("force"), remove, unreadable)
 }
 
@@ -97,6 +105,9 @@ func pruneVolumes(app *App, c *cli.Context) error {
 		return err
 	}
 	removed, freed, err := e.PruneVolumesMeasured(c.Context, c.Bool("all"), filters)
+	if err != nil && len(removed) == 0 {
+		return err
+	}
 	if app.Docker {
 		deleted(app, "Volumes:", removed)
 		fmt.Fprintf(app.Out, "Total reclaimed space: %s\n", format.Size(freed))

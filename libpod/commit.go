@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 
 	"skiff/rootfs/imagecall"
 	"skiff/state"
@@ -68,6 +69,7 @@ func (e *Engine) Commit(ctx context.Context, ref string, opt CommitOptions, s St
 	if opt.Name != "" {
 		req.Images = []string{opt.Name}
 	}
+	req.Changes = append(exposeChanges(cfg), req.Changes...)
 	if opt.Volumes {
 		change, err := volumeChange(cfg)
 		if err != nil {
@@ -84,6 +86,18 @@ func (e *Engine) Commit(ctx context.Context, ref string, opt CommitOptions, s St
 		e.noteContainer(cfg, event.Commit, "imageID", res.Images[0].ID, "comment", opt.Message)
 	}
 	return res, err
+}
+
+// exposeChanges declare the ports that were exposed and published.
+func exposeChanges(cfg *state.Config) []string {
+	var changes []string
+	for _, e := range cfg.Network.Expose {
+		changes = append(changes, "EXPOSE "+e)
+	}
+	for _, p := range cfg.Network.Ports {
+		changes = append(changes, "EXPOSE "+strconv.Itoa(int(p.ContainerPort))+"/"+p.Protocol)
+	}
+	return changes
 }
 
 // volumeChange declares the container's volumes as an instruction.

@@ -42,6 +42,9 @@ type CreateRequest struct {
 	RetryDelay string
 	// Replace removes a container of the same name first. Podman: --replace.
 	Replace bool
+	// Volumes say how volumes that are not there yet are made, by the path in the
+	// container. Docker: --mount volume-opt, volume-label.
+	Volumes map[string]VolumeOptions
 	// CIDFile gets the id and must not exist yet.
 	CIDFile string
 }
@@ -103,7 +106,7 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 			return nil, err
 		}
 	}
-	if err := e.sources(cfg, &undo); err != nil {
+	if err := e.sources(cfg, req.Volumes, &undo); err != nil {
 		return nil, err
 	}
 	taken, err := e.mapIDs(cfg, req, img)
@@ -179,7 +182,7 @@ func (e *Engine) replace(ctx context.Context, name string) error {
 
 // sources makes what mounts of kind -v refer to and does not exist, volumes and
 // host directories, and finds the images that are mounted.
-func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
+func (e *Engine) sources(cfg *state.Config, volumes map[string]VolumeOptions, undo *cleanup.Stack) error {
 	for i, m := range cfg.Mounts {
 		switch {
 		case m.Type == state.MountVolume:
@@ -190,7 +193,9 @@ func (e *Engine) sources(cfg *state.Config, undo *cleanup.Stack) error {
 			if !errors.Is(err, state.ErrNotFound) {
 				return err
 			}
-			if err := e.Volumes.Create(m.Source, volume.Options{Anonymous: m.Anonymous}); err != nil && !errors.Is(err, state.ErrExists) {
+			if err := e.Volumes.Create(m.Source, volume.Options{
+				Anonymous: m.Anonymous, Labels: volumes[m.Target].Labels, Options: volumes[m.Target].Options,
+			}); err != nil && !errors.Is(err, state.ErrExists) {
 				return err
 			}
 			undo.Push(func() error { return e.Volumes.Discard(m.Source) })

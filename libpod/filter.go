@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"fmt"
 	"strings"
 
 	"skiff/state"
@@ -12,6 +13,15 @@ type Filter struct {
 	Not        bool
 }
 
+// FilterSyntaxError is a --filter value that is no KEY=VALUE.
+type FilterSyntaxError struct{ what, filter string }
+
+func (e *FilterSyntaxError) Error() string {
+	return fmt.Sprintf("invalid %s filter %q: must be in the format \"filter=value or filter!=value\"", e.what, e.filter)
+}
+
+func (*FilterSyntaxError) Unwrap() error { return state.ErrInvalid }
+
 // ParseFilter takes one --filter value apart. what names the kind of thing that
 // is filtered, for the error.
 func ParseFilter(what, s string) (Filter, error) {
@@ -19,15 +29,19 @@ func ParseFilter(what, s string) (Filter, error) {
 	not := strings.HasSuffix(key, "!")
 	key = strings.TrimSuffix(key, "!")
 	if !ok || key == "" {
-		return Filter{}, state.Errorf(state.ErrInvalid, "invalid %s filter %q: must be in the format \"filter=value or filter!=value\"", what, s)
+		return Filter{}, &FilterSyntaxError{what, s}
 	}
 	return Filter{Key: strings.ToLower(strings.TrimSpace(key)), Value: value, Not: not}, nil
 }
 
-// ParseFilters is ParseFilter for each.
+// ParseFilters is ParseFilter for each that is not empty: a script's variable may
+// be. Docker: the same.
 func ParseFilters(what string, list []string) ([]Filter, error) {
 	filters := make([]Filter, 0, len(list))
 	for _, s := range list {
+		if s == "" {
+			continue
+		}
 		f, err := ParseFilter(what, s)
 		if err != nil {
 			return nil, err

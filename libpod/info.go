@@ -218,3 +218,12 @@ func fsName(magic int64) string {
 	}
 	return fmt.Sprintf("0x%x", magic)
 }
+
+// KernelVersion is the release of the running kernel.
+func KernelVersion() string {
+	var uts unix.Utsname
+	if unix.Uname(&uts) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(uts.Release[:])
+}

@@ -233,7 +233,11 @@ func resourceFilter(f Filter) (predicate[Container], error) {
 		in := func(port uint16, p string) bool { return port >= first && port <= last && p == proto }
 		return func(c Container) bool {
 			for _, p := range published(c) {
-				if in(p.HostPort, p.Protocol) || in(p.ContainerPort, p.Protocol) {
+				port := p.HostPort
+				if f.Key == "expose" {
+					port = p.ContainerPort
+				}
+				if in(port, p.Protocol) {
 					return true
 				}
 			}

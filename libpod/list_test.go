@@ -117,7 +117,7 @@ func TestContainerFilters(t *testing.T) {
 		{[]string{"before=name-b"}, "a"}, {[]string{"since=name-b"}, "c"}, {[]string{"until=" + epoch.Add(98*time.Minute).Format(time.RFC3339)}, "a"},
 		{[]string{"volume=vol"}, "a"}, {[]string{"volume=/data"}, "a"}, {[]string{"network=app"}, "b"}, {[]string{"network=none"}, "ac"},
 		{[]string{"restart-policy=always"}, "a"}, {[]string{"restart-policy=no"}, "bc"}, {[]string{"should-start-on-boot=true"}, "a"},
-		{[]string{"command=run-c"}, "c"}, {[]string{"publish=8080"}, "b"}, {[]string{"publish=80/udp"}, ""}, {[]string{"publish=70-90"}, "b"},
+		{[]string{"command=run-c"}, "c"}, {[]string{"publish=8080"}, "b"}, {[]string{"publish=80/udp"}, ""}, {[]string{"publish=8000-8090"}, "b"}, {[]string{"publish=80"}, ""}, {[]string{"expose=70-90"}, "b"},
 		{[]string{"expose=9001/udp"}, "b"}, {[]string{"expose=9003/udp"}, ""},
 		{[]string{"is-task=false"}, "abc"}, {[]string{"is-task=true"}, ""}, {[]string{"pod=x"}, ""}, {[]string{"health=none"}, "abc"}, {[]string{"health=healthy"}, ""},
 		{[]string{"label=app", "status=created"}, "b"},

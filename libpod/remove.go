@@ -103,6 +103,9 @@ func (e *Engine) Rename(ctx context.Context, ref, name string) error {
 	}
 	var old string
 	if err := e.Store.Update(id, func(c *state.Config) error {
+		if c.Name == name {
+			return state.Errorf(state.ErrExists, "that is its name")
+		}
 		old, c.Name = c.Name, name
 		return nil
 	}); err != nil {

@@ -74,9 +74,16 @@ func psOptions(args []string) bool {
 	return slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) || psBundle(args)
 }
 
-// psBundle recognises BSD-style options such as "aux".
+// psBundle recognises BSD-style options such as "aux" and "axo pid,args".
 func psBundle(args []string) bool {
-	return len(args) == 1 && len(args[0]) > 1 && strings.Trim(args[0], "auxefjlwvmXTr") == ""
+	if len(args) == 0 {
+		return false
+	}
+	bundle, columns := strings.CutSuffix(args[0], "o")
+	if columns != (len(args) == 2) || len(args) > 2 {
+		return false
+	}
+	return len(args[0]) > 1 && strings.Trim(bundle, "auxefjlwvmXTr") == ""
 }
 
 func splitNames(args []string) []string {

@@ -107,7 +107,8 @@ func TestRows(t *testing.T) {
 		{"a walk of its own", `{{range .}}{{.Name}},{{end}}`, Podman, "web,db,"},
 		{"a table whose spaces align", "table {{.Name}} {{ .CreatedAt }}", Podman, "NAME        CREATED AT\nweb         now\ndb          now\n"},
 		{"docker's table aligns tabs only", `table {{.Name}} {{.ID}}\t{{.CreatedAt}}`, Docker, "NAME CONTAINER ID      CREATED AT\nweb 0123456789abcdef   now\ndb 0123456789abcdef    now\n"},
-		{"a label's heading", `table {{.Name}}\t{{.Label "com.example.my-key"}}`, Docker, "NAME      MY KEY\nweb       v\ndb        \n"},
+		{"a label's heading", `table {{.Name}}\t{{.Label "com.example.my-key"}}`, Docker, "NAME      my key\nweb       v\ndb        \n"},
+		{"escapes in an action", `{{.Name}}{{"\n"}}`, Podman, "web\n\ndb\n\n"},
 		{"a conditional column", `table {{if .Name}}{{.Name}}{{else}}<none>{{end}} {{.ID | upper}}`, Podman, "NAME        CONTAINER ID\nweb         0123456789ABCDEF\ndb          0123456789ABCDEF\n"},
 		{"a string with a space in a table", `table {{.Name}} {{printf "a b"}}`, Podman, "NAME        \nweb         a b\ndb          a b\n"},
 	} {

@@ -20,8 +20,9 @@ type Template struct {
 }
 
 // ParseTemplate parses a --format value: a Go template, with the word "table"
-// in front for aligned columns with headings. \t and \n in it are a tab and a
-// line's end. In Podman's style spaces between the columns of a table align too.
+// in front for aligned columns with headings. \t and \n outside of {{ }} are a tab
+// and a line's end, inside they are what Go makes of them. In Podman's style spaces
+// between the columns of a table align too.
 func ParseTemplate(format string, style Style) (*Template, error) {
 	t := &Template{style: style}
 	body := format
@@ -29,7 +30,7 @@ func ParseTemplate(format string, style Style) (*Template, error) {
 		t.table = true
 		body = strings.TrimLeft(strings.TrimPrefix(rest, `\t`), " \t")
 	}
-	body = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(body)
+	body = outsideActions(body, strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace)
 	if t.table && style == Podman {
 		body = spacesToTabs(body)
 	}
@@ -54,13 +55,9 @@ func reason(err error) string { return strings.TrimPrefix(err.Error(), "template
 
 // spacesToTabs makes each run of spaces outside of {{ }} a tab.
 func spacesToTabs(s string) string {
-	var b strings.Builder
-	for s != "" {
-		i := strings.Index(s, "{{")
-		if i < 0 {
-			i = len(s)
-		}
-		for i, r := range s[:i] {
+	return outsideActions(s, func(s string) string {
+		var b strings.Builder
+		for i, r := range s {
 			if r == ' ' && i > 0 && s[i-1] == ' ' {
 				continue
 			}
@@ -69,6 +66,19 @@ func spacesToTabs(s string) string {
 			}
 			b.WriteRune(r)
 		}
+		return b.String()
+	})
+}
+
+// outsideActions changes the parts of a template that are not within {{ }}.
+func outsideActions(s string, change func(string) string) string {
+	var b strings.Builder
+	for s != "" {
+		i := strings.Index(s, "{{")
+		if i < 0 {
+			i = len(s)
+		}
+		b.WriteString(change(s[:i]))
 		s = s[i:]
 		if s == "" {
 			break
@@ -89,7 +99,7 @@ func spacesToTabs(s string) string {
 func Rows[T any](w io.Writer, t *Template, rows []T, heads map[string]string, heading bool) error {
 	var buf bytes.Buffer
 	if t.table && heading {
-		buf.WriteString(headings(t.tmpl.Tree.Root, heads) + "\n")
+		buf.WriteString(headings(t.tmpl.Tree.Root, heads, t.style) + "\n")
 	}
 	if t.whole {
 		if err := t.execute(&buf, rows); err != nil {
@@ -142,7 +152,8 @@ func (t *Template) Document(w io.Writer, doc any) error {
 			return err
 		}
 	}
-	if n := buf.Len(); n == 0 || buf.Bytes()[n-1] != '\n' {
+	// Docker ends each document with a line's end, whatever the template wrote.
+	if n := buf.Len(); t.style == Docker || n == 0 || buf.Bytes()[n-1] != '\n' {
 		buf.WriteByte('\n')
 	}
 	_, err = w.Write(buf.Bytes())
@@ -237,29 +248,29 @@ func walkBranch(n *parse.BranchNode, visit func(parse.Node)) {
 
 // headings is a template's line with each action replaced by the heading of the
 // field that it shows.
-func headings(n parse.Node, heads map[string]string) string {
+func headings(n parse.Node, heads map[string]string, style Style) string {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		var b strings.Builder
 		for _, c := range n.Nodes {
-			b.WriteString(headings(c, heads))
+			b.WriteString(headings(c, heads, style))
 		}
 		return strings.TrimRight(b.String(), "\n")
 	case *parse.TextNode:
 		return string(n.Text)
 	case *parse.ActionNode:
-		return heading(n, heads)
+		return heading(n, heads, style)
 	case *parse.IfNode:
-		return headings(n.List, heads)
+		return headings(n.List, heads, style)
 	case *parse.WithNode:
-		return headings(n.List, heads)
+		return headings(n.List, heads, style)
 	case *parse.RangeNode:
-		return headings(n.List, heads)
+		return headings(n.List, heads, style)
 	}
 	return ""
 }
 
-func heading(n *parse.ActionNode, heads map[string]string) string {
+func heading(n *parse.ActionNode, heads map[string]string, style Style) string {
 	var field []string
 	label := ""
 	walk(n, func(n parse.Node) {
@@ -279,7 +290,11 @@ func heading(n *parse.ActionNode, heads map[string]string) string {
 	}
 	if label != "" {
 		label = label[strings.LastIndex(label, ".")+1:]
-		return strings.ToUpper(strings.NewReplacer("-", " ", "_", " ").Replace(label))
+		label = strings.NewReplacer("-", " ", "_", " ").Replace(label)
+		if style == Podman {
+			label = strings.ToUpper(label)
+		}
+		return label
 	}
 	if h, ok := heads[strings.Join(field, ".")]; ok {
 		return h

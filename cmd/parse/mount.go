@@ -258,7 +258,7 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 		if v != "local" {
 			return fmt.Errorf("unknown volume driver %q: only local is there", v)
 		}
-	case "consistency", "relabel":
+	case "consistency", "relabel", "volume-label", "volume-opt": // VolumeSpec reads the last two
 	default:
 		return fmt.Errorf("unknown key %q", k)
 	}
@@ -286,7 +286,8 @@ func isFlagKey(k string) bool {
 func knownKey(k string) bool {
 	switch k {
 	case "source", "src", "target", "destination", "dst", "dest", "bind-propagation", "bind-recursive",
-		"volume-subpath", "subpath", "image-subpath", "tmpfs-size", "tmpfs-mode", "volume-driver", "consistency", "relabel":
+		"volume-subpath", "subpath", "image-subpath", "tmpfs-size", "tmpfs-mode", "volume-driver", "consistency", "relabel",
+		"volume-label", "volume-opt":
 		return true
 	}
 	return false

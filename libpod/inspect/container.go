@@ -173,10 +173,10 @@ func (c Container) Podman() *ContainerDocument {
 // DockerContainer is docker's document of a container.
 type DockerContainer struct {
 	Id              string
-	Created         time.Time
+	Created         string // as in RFC 3339, as are all of Docker's times
 	Path            string
 	Args            []string
-	State           *ContainerState
+	State           *DockerContainerState
 	Image           string
 	ResolvConfPath  string
 	HostnamePath    string
@@ -203,7 +203,7 @@ type DockerContainer struct {
 func (c Container) Docker() *DockerContainer {
 	p := c.Podman()
 	doc := &DockerContainer{
-		Id: p.Id, Created: p.Created.UTC(), Path: p.Path, Args: p.Args, State: c.state(),
+		Id: p.Id, Created: dockerTime(p.Created), Path: p.Path, Args: p.Args, State: c.state().docker(),
 		Image: "sha256:" + p.Image, ResolvConfPath: p.ResolvConfPath, HostnamePath: p.HostnamePath,
 		HostsPath: p.HostsPath, LogPath: p.LogPath, Name: "/" + p.Name, RestartCount: p.RestartCount,
 		Driver: dockerDriver, Platform: "linux", AppArmorProfile: p.AppArmorProfile,

@@ -3,6 +3,7 @@ package inspect
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"skiff/state"
 )
@@ -45,6 +46,19 @@ func (h *HostConfig) docker() *DockerHostConfig {
 	}
 	return out
 }
+
+// DockerContainerState is Docker's part of the same name. Its times are texts,
+// which templates take apart and compare.
+type DockerContainerState struct {
+	*ContainerState
+	StartedAt, FinishedAt string
+}
+
+func (s *ContainerState) docker() *DockerContainerState {
+	return &DockerContainerState{s, dockerTime(s.StartedAt), dockerTime(s.FinishedAt)}
+}
+
+func dockerTime(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func unlessEmpty[T any](s []T) []T {
 	if len(s) == 0 {

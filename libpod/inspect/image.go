@@ -142,7 +142,7 @@ type DockerImage struct {
 	RepoDigests   []string
 	Parent        string
 	Comment       string
-	Created       *time.Time `json:",omitempty"`
+	Created       string `json:",omitempty"`
 	DockerVersion string
 	Author        string
 	Config        *DockerImageConfig
@@ -164,9 +164,12 @@ func (i Image) Docker() *DockerImage {
 	p := i.Podman()
 	doc := &DockerImage{
 		Id: "sha256:" + p.Id, RepoTags: familiar(p.RepoTags), RepoDigests: familiar(p.RepoDigests),
-		Comment: p.Comment, Created: p.Created, Author: p.Author, Config: p.Config.docker(),
+		Comment: p.Comment, Author: p.Author, Config: p.Config.docker(),
 		Architecture: p.Architecture, Variant: p.Variant, Os: p.Os, Size: p.Size, VirtualSize: p.Size,
 		GraphDriver: GraphDriver{dockerDriver, p.GraphDriver.Data}, RootFS: p.RootFS, Metadata: ImageMetadata{i.Added},
+	}
+	if p.Created != nil {
+		doc.Created = dockerTime(*p.Created)
 	}
 	if p.Parent != "" {
 		doc.Parent = "sha256:" + p.Parent

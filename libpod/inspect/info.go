@@ -207,7 +207,16 @@ type DockerInfo struct {
 	Isolation          string
 	InitBinary         string
 	SecurityOptions    []string
+	Swarm              DockerSwarm
 	Warnings           []string
+}
+
+// DockerSwarm says that there is no swarm, which scripts ask for.
+type DockerSwarm struct {
+	NodeID, NodeAddr, LocalNodeState string
+	ControlAvailable                 bool
+	Error                            string
+	RemoteManagers                   []struct{}
 }
 
 // DockerPlugins are the names of the drivers that there are.
@@ -245,7 +254,7 @@ func (i *Info) Docker() *DockerInfo {
 		DockerRootDir: s.GraphRoot, Name: h.Hostname, Labels: []string{}, ServerVersion: i.Version.Version,
 		Runtimes:       map[string]DockerRuntime{h.OCIRuntime.Name: {h.OCIRuntime.Path}},
 		DefaultRuntime: h.OCIRuntime.Name, LiveRestoreEnabled: true, InitBinary: "skiff-init",
-		SecurityOptions: []string{}, Warnings: []string{},
+		SecurityOptions: []string{}, Swarm: DockerSwarm{LocalNodeState: "inactive"}, Warnings: []string{},
 	}
 	for _, k := range sortedKeys(s.GraphStatus) {
 		d.DriverStatus = append(d.DriverStatus, [2]string{k, s.GraphStatus[k]})
