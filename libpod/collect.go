@@ -22,6 +22,15 @@ func (e *Engine) HoldCgroups() (*lock.Lock, error) {
 	return lock.Share(e.Roots.CgroupsLock())
 }
 
+// LeaveCgroups removes that parent if it is empty and not the default roots', see
+// teardown.PassingParents.
+func (e *Engine) LeaveCgroups() error {
+	if Suffix(e.Roots) == "" {
+		return nil
+	}
+	return e.collectCgroups()
+}
+
 // collectCgroups removes the parent of the containers' cgroups in each
 // hierarchy where it is empty.
 func (e *Engine) collectCgroups() error {
