@@ -52,6 +52,9 @@ func (e *Engine) Check(ctx context.Context, opt CheckOptions) ([]Finding, error)
 		f.Failed = f.repair(ctx)
 		f.Repaired = f.Failed == nil
 	}
+	if err := e.collectCgroups(); err != nil {
+		return found, err
+	}
 	left, err := e.damage(opt) // what is still there was not repaired
 	for i := range found {
 		f := &found[i]

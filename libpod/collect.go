@@ -3,12 +3,9 @@ package libpod
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
+	"skiff/runtime/teardown"
 	"skiff/state/lock"
 )
 
@@ -25,6 +22,15 @@ func (e *Engine) HoldCgroups() (*lock.Lock, error) {
 	return lock.Share(e.Roots.CgroupsLock())
 }
 
+// LeaveCgroups removes that parent if it is empty and not the default roots', see
+// teardown.PassingParents.
+func (e *Engine) LeaveCgroups() error {
+	if Suffix(e.Roots) == "" {
+		return nil
+	}
+	return e.collectCgroups()
+}
+
 // collectCgroups removes the parent of the containers' cgroups in each
 // hierarchy where it is empty.
 func (e *Engine) collectCgroups() error {
@@ -37,20 +43,5 @@ func (e *Engine) collectCgroups() error {
 		return err
 	}
 	dirs = append(dirs, "/sys/fs/cgroup/"+name)
-	l, err := lock.Try(e.Roots.CgroupsLock())
-	if errors.Is(err, lock.ErrBusy) || errors.Is(err, os.ErrNotExist) {
-		return nil // somebody starts a container, or nobody ever did
-	}
-	if err != nil {
-		return err
-	}
-	defer l.Release()
-	for _, dir := range dirs {
-		err := unix.Rmdir(dir)
-		if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EROFS) {
-			continue
-		}
-		return fmt.Errorf("cannot remove the cgroup %s: %w", dir, err)
-	}
-	return nil
+	return teardown.RemoveParents(e.Roots.CgroupsLock(), dirs)
 }

@@ -62,6 +62,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	if err := s.openUserNamespace(); err != nil {
 		return err
 	}
+	if s.cfg.AutoRemove {
+		s.undo.Push(s.engine.LeaveCgroups) // no command will come that removes it
+	}
 	held, err := s.beginHierarchies(s.knownInputs())
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/wire"
 	"skiff/state"
 )
 
@@ -58,10 +59,19 @@ func rollup(t testing.TB, pid int, field string) int {
 const maxIdle = 1 << 20
 
 func TestIdleMemory(t *testing.T) {
-	for name, script := range map[string]string{"quiet": "read x", "after output": "seq 1 100000; read x"} {
+	check := &wire.Health{Config: state.Healthcheck{Interval: 250 * time.Millisecond}, Check: spec("true")}
+	for name, c := range map[string]struct {
+		script string
+		health *wire.Health
+	}{
+		"quiet":        {script: "read x"},
+		"after output": {script: "seq 1 100000; read x"},
+		"ten checks":   {script: "read x", health: check},
+	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBox(t, fake{Script: script})
+			b := newBox(t, fake{Script: c.script})
 			b.program = buildProgram(t)
+			b.launch.Health = c.health
 			b.launch.OpenStdin = true
 			s := b.start()
 			pid := s.Status().Monitor

@@ -211,6 +211,7 @@ func (m *monitor) leave() {
 		m.engineCommand("remove-image", m.l.RemoveImage)
 	}
 	m.tellExited(true)
+	_ = teardown.RemoveParents(m.c.CgroupsLock(), teardown.PassingParents(m.status.Teardown.Cgroups)) // nobody is left to be told
 }
 
 // tellExited tells those who wait for the end of a run, and at the very end

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // checkChurn is what one health check allocates, roughly.
-const checkChurn = 24 << 10
+const checkChurn = 8 << 10
 
 // health checks whether the container works. It lives as long as the monitor;
 // checks run while the container runs and is not paused.
@@ -139,7 +140,7 @@ func (h *health) finished(r state.HealthResult) {
 	word, act := h.judge(r)
 	h.rec.Log = append(h.rec.Log, r)
 	if over := len(h.rec.Log) - h.logCount(); over > 0 {
-		h.rec.Log = append(h.rec.Log[:0:0], h.rec.Log[over:]...)
+		h.rec.Log = slices.Delete(h.rec.Log, 0, over)
 	}
 	h.write(h.m.c.Health())
 	if h.rec.Status != before {
@@ -304,12 +305,16 @@ func (m *monitor) exiting() bool {
 		return true
 	}
 	data, err := jsonfile.ReadAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(m.pid)+"/stat", m.chunk)
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:]) // its name may hold anything
-	if err != nil || len(fields) < 7 {
+	if err != nil {
 		return false
 	}
-	const exitingFlag = 0x4 // PF_EXITING, include/linux/sched.h
-	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	rest := data[bytes.LastIndexByte(data, ')')+1:] // its name may hold anything
+	const flagsField, exitingFlag = 9, 0x4          // proc_pid_stat(5), the name is field 2; PF_EXITING, include/linux/sched.h
+	for range flagsField - 2 {
+		_, rest, _ = bytes.Cut(rest, []byte(" "))
+	}
+	field, _, _ := bytes.Cut(rest, []byte(" "))
+	flags, err := strconv.ParseUint(string(field), 10, 64)
 	return err == nil && flags&exitingFlag != 0
 }
 

@@ -154,7 +154,7 @@ func (m *monitor) runOn(verb, what string, flags uintptr, files []int) (pid int,
 
 // receive takes one frame from the stage.
 func (st *stage) receive() {
-	k, payload, fds, err := wire.ReceiveFDs(st.sock)
+	k, payload, fds, err := wire.ReceiveFDsIn(st.sock, st.m.chunk[:wire.RightsSize])
 	st.fds = append(st.fds, fds...)
 	if err != nil {
 		st.hangUp()

@@ -19,7 +19,7 @@ func TestAFrameThatWasTakenIsNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(l.ep)
-	m := &monitor{loop: l}
+	m := &monitor{loop: l, chunk: make([]byte, wire.RightsSize)}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,9 @@ import (
 // MaxFDs bounds the descriptors that travel with one frame.
 const MaxFDs = 250
 
+// RightsSize is the room in bytes that MaxFDs descriptors need on their way.
+const RightsSize = 24 + 4*MaxFDs // unix.CmsgSpace of them, at least
+
 // SendFDs sends v as one frame over the unix stream socket sock, with open
 // descriptors. The frame is at most 64 KiB, so that it goes out in one piece.
 func SendFDs(sock int, k Kind, v any, fds []int) error {
@@ -48,7 +51,12 @@ func SendFDs(sock int, k Kind, v any, fds []int) error {
 // ReceiveFDs receives one frame sent by SendFDs. The descriptors are
 // close-on-exec and the caller's to close, also on error.
 func ReceiveFDs(sock int) (k Kind, payload []byte, fds []int, err error) {
-	oob := make([]byte, unix.CmsgSpace(MaxFDs*4))
+	return ReceiveFDsIn(sock, make([]byte, RightsSize))
+}
+
+// ReceiveFDsIn is ReceiveFDs for who has RightsSize bytes at hand, which it
+// writes over.
+func ReceiveFDsIn(sock int, oob []byte) (k Kind, payload []byte, fds []int, err error) {
 	read := func(want int) ([]byte, error) {
 		buf := make([]byte, want)
 		for got := 0; got < want; {

@@ -139,6 +139,11 @@ func (r Roots) Sandboxes() string { return filepath.Join(r.Run, "sandboxes") }
 // while the parent of the cgroups is removed.
 func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock") }
 
+// CgroupsLock is that of the container's roots.
+func (c Container) CgroupsLock() string {
+	return Roots{Run: filepath.Dir(filepath.Dir(c.Run))}.CgroupsLock()
+}
+
 // Mounts holds the directories at which containers' and images' files are shown
 // on the host. Podman: mount, image mount.
 func (r Roots) Mounts() string { return filepath.Join(r.Run, "mounts") }

@@ -164,8 +164,12 @@ func (b *bench) truth() {
 			b.t.Fatalf("ps prints %q", line)
 		}
 		switch id, state := f[0], f[1]; state {
-		case "running":
+		case "running", "stopping":
 			b.runs(id)
+		case "restarting":
+			if len(b.monitors()) == 0 && strings.Contains(b.ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"), line) {
+				b.t.Errorf("container %s is %s, but nobody will restart it", id, state)
+			}
 		case "created", "exited":
 			if members := members(id); len(members) > 0 {
 				b.t.Errorf("container %s is %s, but runs: %v", id, state, members)
@@ -177,12 +181,16 @@ func (b *bench) truth() {
 }
 
 // runs asserts that a program can be run in a container, or that its end was
-// under way and is recorded soon.
+// under way and is recorded soon, or its next start is waited for.
 func (b *bench) runs(id string) {
 	b.t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		out, err := b.command("exec", id, "true").CombinedOutput()
-		if err == nil || !strings.Contains(b.ok("ps", "-q", "--no-trunc"), id) {
+		if err == nil {
+			return
+		}
+		now := b.ok("ps", "--no-trunc", "--format", "{{.ID}} {{.State}}")
+		if !strings.Contains(now, id) || strings.Contains(now, id+" restarting") && len(b.monitors()) > 0 {
 			return
 		}
 		if time.Now().After(deadline) {
