@@ -5,9 +5,12 @@
 // its own network namespace, in which $SKIFF finds no other engine's rules and
 // every port is free. SKIFF_TIER chooses the directories:
 //
-//	root      any, root      as root on this machine (the default)
-//	systemd   any, systemd   as root under systemd with pure cgroup v2
-//	rootless  any, rootless  as an ordinary user
+//	root      any, local, root      as root on this machine (the default)
+//	systemd   any, systemd          as root under systemd with pure cgroup v2
+//	rootless  any, local, rootless  as an ordinary user
+//
+// local has what is the same with every kind of cgroups and service manager: the
+// machine of the systemd tier is a slow one.
 //
 // Every script ends with `leaks`, which asserts that nothing of it is left.
 package script
@@ -30,9 +33,9 @@ import (
 // Directories of scripts per tier.
 func tierDirs() map[string][]string {
 	return map[string][]string{
-		"root":     {"any", "root"},
+		"root":     {"any", "local", "root"},
 		"systemd":  {"any", "systemd"},
-		"rootless": {"any", "rootless"},
+		"rootless": {"any", "local", "rootless"},
 	}
 }
 
