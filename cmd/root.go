@@ -60,6 +60,7 @@ func commands() []command {
 		{name: "mount", aliases: []string{"container mount"}, new: newMount},
 		{name: "unmount", aliases: []string{"umount", "container unmount", "container umount"}, new: newUnmount},
 		{name: "container cleanup", new: newCleanup},
+		{name: "container clone", new: newClone},
 		// Images.
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
