@@ -21,7 +21,6 @@ func extraFlags() []cli.Flag {
 	return []cli.Flag{
 		text("File mode creation mask of the process, octal", "umask"),
 		list("Time zone, such as Europe/Berlin, or local", "tz"),
-		toggle("Accepted for docker's sake; policy.json says what is trusted", "disable-content-trust"),
 		text("Execution domain: LINUX or LINUX32", "personality"),
 		text("Init program of the host for --init", "init-path"),
 		text("Prepare for systemd as the first process: true (where it is), false, always", "systemd"),
