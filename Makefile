@@ -40,7 +40,7 @@ test-root: build
 	@tests/prerequisites.sh test
 	tests/tiers.sh root
 
-peers: build ## the same command lines through Debian's docker.io: some four minutes
+peers: build ## the same command lines through Debian's docker.io: some five minutes
 	@tests/prerequisites.sh peers
 	tests/tiers.sh peers
 

@@ -261,10 +261,10 @@ func dfVerboseFormat(app *App, u libpod.DiskUsage, want string) error {
 	type volume struct{ Name, Links, Size string }
 	doc := struct {
 		Images     []image
-		Containers []json.RawMessage
+		Containers []psRow
 		Volumes    []volume
 		BuildCache []struct{}
-	}{Images: []image{}, Containers: []json.RawMessage{}, Volumes: []volume{}, BuildCache: []struct{}{}}
+	}{Images: []image{}, Containers: []psRow{}, Volumes: []volume{}, BuildCache: []struct{}{}}
 	for _, i := range u.Images {
 		for _, name := range orNone(i.Names) {
 			repo, tag := libpod.Repository(inspect.Familiar(name))
@@ -274,7 +274,7 @@ func dfVerboseFormat(app *App, u libpod.DiskUsage, want string) error {
 		}
 	}
 	for i := range u.Containers {
-		doc.Containers = append(doc.Containers, object(psRow{c: &u.Containers[i], now: time.Now(), docker: true}.fields()))
+		doc.Containers = append(doc.Containers, psRow{c: &u.Containers[i], now: time.Now(), docker: true})
 	}
 	for _, v := range u.Volumes {
 		doc.Volumes = append(doc.Volumes, volume{v.Name, strconv.Itoa(v.Users), format.Size(v.Size)})
@@ -282,7 +282,8 @@ func dfVerboseFormat(app *App, u libpod.DiskUsage, want string) error {
 	if format.IsJSON(want) {
 		return format.JSON(app.Out, doc, "")
 	}
-	t, err := format.ParseTemplate(want, app.style())
+	// Here Docker adds no line's end to one that the template wrote.
+	t, err := format.ParseTemplate(want, format.Podman)
 	if err != nil {
 		return err
 	}

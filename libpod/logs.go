@@ -10,6 +10,9 @@ import (
 	"skiff/state"
 )
 
+// logTime is how times stand before lines: all of one width, for scripts that cut.
+const logTime = "2006-01-02T15:04:05.000000000Z07:00"
+
 // LogOptions say which part of a container's log to show and how.
 type LogOptions struct {
 	Follow bool
@@ -72,7 +75,7 @@ func (e *Engine) Logs(ctx context.Context, ref string, opt LogOptions) error {
 		if begins[entry.Stream] {
 			head = opt.Prefix
 			if opt.Timestamps {
-				head += entry.Time.Format(time.RFC3339Nano) + " "
+				head += entry.Time.Format(logTime) + " "
 			}
 			head += details
 		}

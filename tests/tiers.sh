@@ -37,7 +37,7 @@ for tier; do
 		go_test unit -timeout 8m $(unit_packages) ;;
 	root) go_test root -timeout 10m ./tests/script ./tests/fault ;;
 	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
-	peers) go_test peers -timeout 10m ./tests/peers ;;
+	peers) go_test peers -timeout 20m ./tests/peers ;;
 	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
 	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;
 	esac

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -262,4 +263,23 @@ func FuzzAll(f *testing.F) {
 		HealthCmd(s)
 		LogDriver(s, []string{s})
 	})
+}
+
+func TestVolumeSpec(t *testing.T) {
+	for _, c := range []struct {
+		spec            string
+		labels, options map[string]string
+		bad             bool
+	}{
+		{spec: "type=volume,dst=/x"},
+		{spec: "dst=/x,volume-label=a=b=c,volume-label=d", labels: map[string]string{"a": "b=c", "d": ""}},
+		{spec: `dst=/x,"volume-opt=o=size=1m,uid=5",volume-opt=type=tmpfs`, options: map[string]string{"o": "size=1m,uid=5", "type": "tmpfs"}},
+		{spec: "dst=/x,volume-opt=size", bad: true},
+		{spec: "dst=/x,volume-label==v", bad: true},
+	} {
+		labels, options, err := VolumeSpec(c.spec)
+		if (err != nil) != c.bad || !maps.Equal(labels, c.labels) || !maps.Equal(options, c.options) {
+			t.Errorf("%s: got %v, %v, %v", c.spec, labels, options, err)
+		}
+	}
 }

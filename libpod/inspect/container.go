@@ -222,6 +222,9 @@ func (c Container) Docker() *DockerContainer {
 	}
 	for i := range doc.Mounts {
 		doc.Mounts[i].Options = nil
+		if !doc.Mounts[i].RW {
+			doc.Mounts[i].Mode = "ro"
+		}
 	}
 	return doc
 }

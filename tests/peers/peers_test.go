@@ -2,6 +2,7 @@ package peers
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,9 @@ import (
 )
 
 var update = flag.Bool("update", false, "write testdata/differences.md, and take away notes on what was waited for and has come")
+
+// pairs is how many scenarios run at once, each with a Docker and a skiff of its own.
+const pairs = 2
 
 // enough is how many command lines are compared at least.
 const enough = 150
@@ -21,17 +25,34 @@ func TestPeers(t *testing.T) {
 	}
 	all := loadScenarios(t)
 	keys := loadKeys(t)
-	docker, skiff := newDocker(t), newSkiff(t)
-	loadImages(t, docker, skiff)
 	seen := map[string]bool{}
 	var gone []note
 	ran := 0
-	for _, s := range all {
-		t.Run(strings.ReplaceAll(s.title, "/", "_"), func(t *testing.T) {
-			ran++
-			gone = append(gone, s.run(t, docker, skiff, keys, seen)...)
+	var sum sync.Mutex // of the three
+	todo := make(chan scenario)
+	var wg sync.WaitGroup
+	for range pairs {
+		docker, skiff := newDocker(t), newSkiff(t)
+		loadImages(t, docker, skiff)
+		wg.Go(func() {
+			for s := range todo {
+				t.Run(strings.ReplaceAll(s.title, "/", "_"), func(t *testing.T) {
+					mine := map[string]bool{}
+					settled := s.run(t, docker, skiff, keys, mine)
+					sum.Lock()
+					defer sum.Unlock()
+					ran++
+					gone = append(gone, settled...)
+					maps.Copy(seen, mine)
+				})
+			}
 		})
 	}
+	for _, s := range all {
+		todo <- s
+	}
+	close(todo)
+	wg.Wait()
 	if err := settle(gone); err != nil {
 		t.Error(err)
 	}
