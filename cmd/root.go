@@ -232,7 +232,7 @@ func isGroup(name string) bool {
 }
 
 // unknown is the error for a word that is no command, with the nearest one that
-// is. Where there is none near, an option behind it is what is named, as Podman does.
+// is. Under Podman's name an option behind it is what is named, as Podman does.
 func unknown(app *App, group, word string, rest []string) error {
 	if app.Docker && group == "" {
 		return dockerUnknown(word)
@@ -254,7 +254,8 @@ func unknown(app *App, group, word string, rest []string) error {
 	if len(near) > 0 {
 		return fmt.Errorf("%s, did you mean %s?", msg, strings.Join(near, " or "))
 	}
-	if i := slices.IndexFunc(rest, func(w string) bool { return len(w) > 1 && w[0] == '-' }); i >= 0 {
+	isOption := func(w string) bool { return len(w) > 1 && w[0] == '-' }
+	if i := slices.IndexFunc(rest, isOption); app.Name == "podman" && i >= 0 {
 		if _, err := canonical(persistentFlags(), rest[i:], true); err != nil {
 			return withCommand(err, strings.TrimSpace(app.Name+" "+group))
 		}

@@ -17,9 +17,11 @@ import (
 var errNoEngine = errors.New("the engine was opened")
 
 // runLine runs a command line without an engine.
-func runLine(args ...string) (code int, out, errs string) {
+func runLine(args ...string) (code int, out, errs string) { return runAs("skiff", args...) }
+
+func runAs(name string, args ...string) (code int, out, errs string) {
 	var o, e bytes.Buffer
-	app := &App{Out: &o, Err: &e, Name: "skiff"}
+	app := &App{Out: &o, Err: &e, Name: name}
 	app.Engine = func() (*libpod.Engine, error) { return nil, errNoEngine }
 	code = run(app, append([]string{"skiff"}, args...))
 	return code, o.String(), e.String()
@@ -29,10 +31,10 @@ func TestBadCommandLines(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for line, want := range map[string]string{
 		"rnu":                               "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
-		"bad --invalid":                     "Error: unknown flag: --invalid\nSee 'skiff --help'\n",
+		"build -t x .":                      "Error: unrecognized command `skiff build`, try 'skiff --help'\n",
 		"bad --log-level error":             "Error: unrecognized command `skiff bad`, try 'skiff --help'\n",
 		"rnu --invalid":                     "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
-		"container foo --bad":               "Error: unknown flag: --bad\nSee 'skiff container --help'\n",
+		"container foo --bad":               "Error: unrecognized command `skiff container foo`, try 'skiff container --help'\n",
 		"container foo":                     "Error: unrecognized command `skiff container foo`, try 'skiff container --help'\n",
 		"run":                               "Error: the command requires at least 1 arg(s), only received 0\nSee 'skiff run --help'\n",
 		"run --nope img":                    "Error: unknown flag: --nope\nSee 'skiff run --help'\n",
@@ -166,6 +168,19 @@ func TestOutputToFile(t *testing.T) {
 	}
 	if _, out, _ = runLine("--noout", "help"); out != "" {
 		t.Errorf("--noout printed %q", out)
+	}
+}
+
+// A script for Podman that asks for a command of a later Podman gets its words.
+func TestUnknownCommandWithAnOptionAsPodman(t *testing.T) {
+	for line, want := range map[string]string{
+		"bad --invalid":       "Error: unknown flag: --invalid\nSee 'podman --help'\n",
+		"container foo --bad": "Error: unknown flag: --bad\nSee 'podman container --help'\n",
+		"rnu --invalid":       "Error: unrecognized command `podman rnu`, did you mean 'podman run'?\n",
+	} {
+		if code, _, errs := runAs("podman", strings.Fields(line)...); code != 125 || errs != want {
+			t.Errorf("podman %s: exit %d, %q, want %q", line, code, errs, want)
+		}
 	}
 }
 
