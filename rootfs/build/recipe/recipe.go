@@ -1,0 +1,189 @@
+// Package recipe reads a Dockerfile and says what it asks for: which stages
+// there are, what each needs, and, once a base image's configuration is known,
+// each step with all variables expanded. It is pure: it reads no files and does
+// nothing.
+//
+// Not here: parsing itself, which is BuildKit's; doing the steps (rootfs/build).
+package recipe
+
+import (
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Options are what a Dockerfile is read with.
+type Options struct {
+	// Name is the file's, for messages.
+	Name string
+	// Args are the values of --build-arg.
+	Args map[string]string
+	// Build and Target are the platforms of this machine and of the result.
+	Build, Target imgspec.Platform
+	// TargetStage is --target; empty means the last one.
+	TargetStage string
+	// Contexts are the names of --build-context, which come before stages and images.
+	Contexts map[string]bool
+	// Labels and Env are added to the result; UnsetEnv and UnsetLabels taken from it.
+	Labels                map[string]string
+	Env                   []string
+	UnsetEnv, UnsetLabels []string
+}
+
+// Recipe is a whole Dockerfile.
+type Recipe struct {
+	Stages []*Stage
+	// Result is the index of the stage that is built.
+	Result int
+	// Source are the lines of the file, for messages.
+	Source []byte
+	Name   string
+	// Warnings are what --check reports and a build says at its end.
+	Warnings []Warning
+
+	// unexported: meta arguments, options, escape token, lint configuration
+	private
+}
+
+// private is the package's own part of a Recipe.
+type private struct{}
+
+// Warning is one finding of a build check.
+type Warning struct {
+	Rule        string // such as StageNameCasing
+	Description string
+	URL         string
+	Message     string
+	Location    []parser.Range
+}
+
+// BaseKind says what a stage begins with.
+type BaseKind int
+
+// Kinds of base.
+const (
+	BaseImage   BaseKind = iota // an image, by name
+	BaseStage                   // an earlier stage
+	BaseScratch                 // nothing
+	BaseContext                 // a context of --build-context
+)
+
+// Stage is one FROM and what follows.
+type Stage struct {
+	Index int
+	// Name is the one after AS, in lower case; may be empty.
+	Name     string
+	Base     BaseKind
+	BaseName string // image or context
+	BaseAt   int    // index of the base's stage
+	// Platform is what the base is wanted for.
+	Platform imgspec.Platform
+	// Location is that of FROM.
+	Location []parser.Range
+	Commands []instructions.Command
+	// Needs are the indexes of the stages that COPY --from, ADD and RUN --mount of
+	// this one take files from, and its base's, each once, in order.
+	Needs []int
+}
+
+// Config is an image's configuration as a build changes it: the OCI's with what
+// Docker added.
+type Config struct {
+	imgspec.ImageConfig
+	OnBuild     []string     `json:"OnBuild,omitempty"`
+	Shell       []string     `json:"Shell,omitempty"`
+	Healthcheck *Healthcheck `json:"Healthcheck,omitempty"`
+	ArgsEscaped bool         `json:"ArgsEscaped,omitempty"`
+}
+
+// Healthcheck is Docker's, times in nanoseconds.
+type Healthcheck struct {
+	Test          []string      `json:"Test,omitempty"`
+	Interval      time.Duration `json:"Interval,omitempty"`
+	Timeout       time.Duration `json:"Timeout,omitempty"`
+	StartPeriod   time.Duration `json:"StartPeriod,omitempty"`
+	StartInterval time.Duration `json:"StartInterval,omitempty"`
+	Retries       int           `json:"Retries,omitempty"`
+}
+
+// Plan is a stage whose base is known.
+type Plan struct {
+	Steps []*Step
+	// Config is what the stage's image gets in the end.
+	Config Config
+	// Author is MAINTAINER's.
+	Author string
+}
+
+// StepKind says what is done for a step.
+type StepKind int
+
+// Kinds of step.
+const (
+	// StepConfig changes the configuration only; its history entry has no layer.
+	StepConfig StepKind = iota
+	StepRun
+	StepCopy // COPY and ADD
+	StepWorkdir
+)
+
+// Step is one instruction, ready to be done.
+type Step struct {
+	Kind StepKind
+	// Title is the instruction as progress and errors show it, such as
+	// "RUN apt-get update"; Number of Total counts within the stage, FROM being 1.
+	Title         string
+	Number, Total int
+	Location      []parser.Range
+	// CreatedBy is the history entry, as BuildKit writes it.
+	CreatedBy string
+	// Run, Copy and Dir are set for their kinds. Dir is an absolute path.
+	Run  *Run
+	Copy *Copy
+	Dir  string
+	// User owns what WORKDIR makes: the one in force, as USER named it.
+	User string
+}
+
+// Run is a RUN.
+type Run struct {
+	Args []string
+	// Env are the image's variables and then the arguments in force; ArgNames are
+	// the names of those predefined ones (proxies) that do not count for the cache.
+	Env      []string
+	Uncached []string
+	Cwd      string
+	User     string
+	// Network is empty, default, none or host. Insecure is --security=insecure.
+	Network  string
+	Insecure bool
+	Devices  []*instructions.Device
+	Mounts   []*instructions.Mount
+	// Files are here-documents that the command reads by descriptor or by path.
+	Files []instructions.ShellInlineFile
+}
+
+// Copy is a COPY or an ADD.
+type Copy struct {
+	Add bool
+	// From is where sources are: empty for the main context, else a stage's index
+	// (FromStage), a context or an image.
+	From      string
+	FromStage int // -1 if none
+	Sources   []string
+	// Contents are here-documents: files to make.
+	Contents []instructions.SourceContent
+	// Dest is as written, expanded; Cwd is what it is relative to.
+	Dest, Cwd string
+	Chown     string
+	Chmod     string
+	Link      bool
+	Parents   bool
+	Excludes  []string
+	// ADD only.
+	Checksum   string
+	KeepGitDir bool
+	Unpack     *bool
+}
