@@ -121,6 +121,8 @@ type Request struct {
 	GetLogin       bool     `json:"getLogin,omitempty"`
 	Verbose        bool     `json:"verbose,omitempty"`
 	CompatAuthFile string   `json:"compatAuthFile,omitempty"`
+
+	Build *Build `json:"build,omitempty"` // build
 }
 
 // Commit is the container to make an image of. Request.Images holds the image's
@@ -204,4 +206,8 @@ type Failure struct {
 	Message string `json:"message"`
 	// Image is which of the request's images it is about, if one is.
 	Image string `json:"image,omitempty"`
+	// Code is the exit status of a build's program that failed, 0 for other failures.
+	Code int `json:"code,omitempty"`
+	// State is the image of what a build had before the step that failed.
+	State string `json:"state,omitempty"`
 }
