@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -168,7 +169,7 @@ func (c *copier) file(src, dst int, name string) error {
 	if err != nil {
 		return err
 	}
-	err = copyContent(from, to, st.Size)
+	err = Content(from, to, st.Size)
 	if err == nil {
 		err = c.metadata(int(from.Fd()), int(to.Fd()), &st)
 	}
@@ -178,9 +179,10 @@ func (c *copier) file(src, dst int, name string) error {
 	return err
 }
 
-// copyContent copies what is written of the file and leaves holes holes: an
-// image of a few bytes can hold a file of a terabyte.
-func copyContent(from, to *os.File, size int64) error {
+// Content copies what is written of the file, size bytes of it, and leaves holes
+// holes: an image of a few bytes can hold a file of a terabyte. File systems that
+// can share the blocks do so.
+func Content(from, to *os.File, size int64) error {
 	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
 		return nil
 	}
@@ -257,14 +259,42 @@ func (c *copier) metadata(from, to int, st *unix.Stat_t) error {
 }
 
 func (c *copier) attributes(from, to int) error {
+	return eachAttribute(from, c.Layer, func(name string, value []byte) error {
+		return setAttribute(to, name, c.convert(name, value))
+	})
+}
+
+// Attributes copies the extended attributes that belong to a file.
+func Attributes(from, to int) error {
+	var c copier
+	return c.attributes(from, to)
+}
+
+// EachAttribute shows the extended attributes that Attributes copies, by name.
+func EachAttribute(fd int, show func(name string, value []byte) error) error {
+	return eachAttribute(fd, false, show)
+}
+
+func setAttribute(to int, name string, value []byte) error {
+	err := unix.Fsetxattr(to, name, value, 0)
+	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("attribute %s: %w", name, err)
+	}
+	return nil
+}
+
+// eachAttribute shows the attributes that belong to the file; the marks of
+// overlay do so only in a layer.
+func eachAttribute(from int, layer bool, show func(name string, value []byte) error) error {
 	names, err := attributeNames(from)
 	if err != nil {
 		return err
 	}
+	slices.Sort(names)
 	for _, name := range names {
 		// The label is the mount's business, the others are marks of overlay.
 		mark := strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
-		if name == "security.selinux" || mark && !c.Layer {
+		if name == "security.selinux" || mark && !layer {
 			continue
 		}
 		size, err := unix.Fgetxattr(from, name, nil)
@@ -275,9 +305,8 @@ func (c *copier) attributes(from, to int) error {
 		if size, err = unix.Fgetxattr(from, name, value); err != nil {
 			continue
 		}
-		err = unix.Fsetxattr(to, name, c.convert(name, value[:size]), 0)
-		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("attribute %s: %w", name, err)
+		if err := show(name, value[:size]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,11 +1,14 @@
 // Package source opens the places that a build takes files from: directories,
-// archives, git repositories, and the files of images and stages. It knows which
-// files are ignored and the digests of those that are not.
+// archives, and the files of images and stages. It knows which files are
+// ignored, which of them an instruction asks for, and the digests of those.
 //
-// Not here: writing them into a root file system (rootfs/build/place).
+// Not here: writing them into a root file system (rootfs/build/place), and
+// getting them from the network (rootfs/build/fetch).
 package source
 
 import (
+	"fmt"
+
 	"skiff/rootfs/safepath"
 )
 
@@ -15,19 +18,29 @@ type Tree struct {
 	// Name is for messages, such as "build context" or "stage base".
 	Name string
 	Root *safepath.Root
-	// Keep reports whether a path (slash-separated, relative, clean) counts: it
-	// carries out the ignore file. Nil keeps all. A directory that is not kept may
-	// still hold files that are.
-	Keep func(rel string, dir bool) (bool, error)
 	// Owned says that owners count and are copied (files of images and stages); in
 	// a context they do not.
 	Owned bool
 	// Digests remembers the digests of file contents, nil for no memory.
 	Digests *Digests
+	// ignore are the lines of the ignore file.
+	ignore []string
 }
 
-// Digests remembers content digests across builds by a file's device, inode,
-// size and times of change, so that an unchanged context is not read again.
-type Digests struct{ private }
+// Directory opens a directory of the host as a context. ignore is the content of
+// the ignore file, as IgnoreFile found it.
+func Directory(dir, name string, ignore []byte, d *Digests) (*Tree, error) {
+	root, err := safepath.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the %s: %w", name, err)
+	}
+	t := &Tree{Name: name, Root: root, Digests: d}
+	if err := t.Ignore(ignore); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return t, nil
+}
 
-type private struct{}
+// Close ends the use of the tree.
+func (t *Tree) Close() error { return t.Root.Close() }
