@@ -32,11 +32,16 @@ const (
 // Pull gets one image, as the user called it, into the store and gives what it
 // is there. With Request.AllTags it gets all tags of the repository.
 func (s *Session) Pull(ctx context.Context, ref string) ([]imagecall.Image, error) {
-	ref = strings.TrimPrefix(ref, "docker://")
 	policy := s.Req.Policy
-	switch policy {
-	case "":
+	if policy == "" {
 		policy = pullAlways
+	}
+	return s.pullAs(ctx, ref, policy)
+}
+
+func (s *Session) pullAs(ctx context.Context, ref, policy string) ([]imagecall.Image, error) {
+	ref = strings.TrimPrefix(ref, "docker://")
+	switch policy {
 	case "ifnotpresent":
 		policy = pullMissing
 	case pullAlways, pullMissing, pullNever, pullNewer:
