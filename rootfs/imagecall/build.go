@@ -81,3 +81,28 @@ type Build struct {
 	// Network is the mode of RUN: empty, default, none, host, or what run --network
 	// takes. It is a part of what the cache knows a step by.
 	Network string `json:"network,omitempty"`
+}
+
+// BuildSecret is something that RUN --mount=type=secret may show. One of File, an
+// absolute path, and Env, a variable of the caller's, is set. Docker: --secret.
+type BuildSecret struct {
+	ID   string `json:"id"`
+	File string `json:"file,omitempty"`
+	Env  string `json:"env,omitempty"`
+}
+
+// BuildSSH is an agent that RUN --mount=type=ssh may use: one that holds the keys
+// in Paths, or that whose socket the only one of them is; without any the caller's
+// (SSH_AUTH_SOCK). Docker: --ssh.
+type BuildSSH struct {
+	ID    string   `json:"id"` // "default" where none was given
+	Paths []string `json:"paths,omitempty"`
+}
+
+// Place is where a cache or a result is. Docker: --output, --cache-from, --cache-to.
+type Place struct {
+	// Type is local, tar, oci, docker, image or registry.
+	Type string `json:"type"`
+	// Attrs are the others of its type=…,name=value words; dest is absolute.
+	Attrs map[string]string `json:"attrs,omitempty"`
+}

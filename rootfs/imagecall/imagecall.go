@@ -121,6 +121,8 @@ type Request struct {
 	GetLogin       bool     `json:"getLogin,omitempty"`
 	Verbose        bool     `json:"verbose,omitempty"`
 	CompatAuthFile string   `json:"compatAuthFile,omitempty"`
+
+	Build *Build `json:"build,omitempty"` // build
 }
 
 // Commit is the container to make an image of. Request.Images holds the image's
