@@ -1,0 +1,43 @@
+package libpod
+
+import (
+	"context"
+
+	"skiff/rootfs/imagecall"
+)
+
+// Entitlements that BuildRequest.Allow may hold. Docker: build --allow.
+const (
+	// AllowInsecure permits RUN --security=insecure.
+	AllowInsecure = "security.insecure"
+	// AllowHostNetwork permits RUN --network=host where the build has another network.
+	AllowHostNetwork = "network.host"
+)
+
+// BuildRequest is a build and what its containers are like.
+type BuildRequest struct {
+	Build imagecall.Build
+	// Template says how the programs of RUN instructions run, as create would have
+	// it: limits, network, capabilities, devices, volumes. Process, name and image
+	// come from the Dockerfile. How images are pulled (Pull, Authfile, CertDir,
+	// TLSVerify, Retry) is taken from it, too.
+	Template *CreateRequest
+	// Allow are the entitlements that were given.
+	Allow []string
+	// Terminal gives the caller's terminal to a step that needs one
+	// (--shell-on-failure) and what gives it back; nil where there is none.
+	Terminal func() (AttachOptions, func(), error)
+}
+
+// Build has the image tool build an image and runs the programs of its RUN
+// instructions. What could not be done is in the result's Failures, as with
+// ImageCall. No container of the build is left when it returns.
+func (e *Engine) Build(ctx context.Context, req BuildRequest, s Streams) (imagecall.Result, error) {
+	call := imagecall.Request{Op: imagecall.OpBuild, Build: &req.Build}
+	if t := req.Template; t != nil {
+		call.Policy, call.Platform, call.Quiet = t.Pull, t.Platform, t.Quiet
+		call.AuthFile, call.CertDir, call.TLSVerify = t.Authfile, t.CertDir, t.TLSVerify
+		call.Username, call.Password, call.Retry, call.RetryDelay = t.Username, t.Password, t.Retry, t.RetryDelay
+	}
+	return e.imageTool(ctx, call, imageStdio{s.In, s.Out, s.Err})
+}
