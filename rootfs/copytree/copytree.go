@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,12 @@ type Options struct {
 	// CapabilityRoot is the user in whose namespace file capabilities are to count,
 	// where Owner is set. capabilities(7), namespaced file capabilities.
 	CapabilityRoot uint32
+	// Link makes hard links to files instead of copies, where that is possible:
+	// they are the same files then, which Owner and Latest leave as they are.
+	Link bool
+	// Latest is the time that no copy is younger than, nil for no bound. Files that
+	// are younger are not linked.
+	Latest *time.Time
 }
 
 // Copy copies what is in the directory from into to, then its metadata.
@@ -98,6 +105,9 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 		return err
 	}
 	kind := st.Mode & unix.S_IFMT
+	if kind != unix.S_IFDIR && c.Link && !c.younger(&st) && unix.Linkat(src, name, dst, name, 0) == nil {
+		return nil
+	}
 	if kind != unix.S_IFDIR && st.Nlink > 1 {
 		id := fileID{uint64(st.Dev), st.Ino}
 		if first, ok := c.links[id]; ok {
@@ -237,7 +247,19 @@ func (c *copier) nodeMetadata(dst int, name string, st *unix.Stat_t) error {
 			return err
 		}
 	}
-	return unix.UtimesNanoAt(dst, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.UtimesNanoAt(dst, name, []unix.Timespec{st.Atim, c.mtime(st)}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// mtime is a copy's time of modification.
+func (c *copier) mtime(st *unix.Stat_t) unix.Timespec {
+	if c.younger(st) {
+		return unix.NsecToTimespec(c.Latest.UnixNano())
+	}
+	return st.Mtim
+}
+
+func (c *copier) younger(st *unix.Stat_t) bool {
+	return c.Latest != nil && time.Unix(st.Mtim.Unix()).After(*c.Latest)
 }
 
 // metadata gives to the owner, the attributes, the mode and the times of
@@ -254,7 +276,7 @@ func (c *copier) metadata(from, to int, st *unix.Stat_t) error {
 	if err := unix.Fchmod(to, st.Mode&0o7777); err != nil {
 		return err
 	}
-	times := []unix.Timeval{unix.NsecToTimeval(unix.TimespecToNsec(st.Atim)), unix.NsecToTimeval(unix.TimespecToNsec(st.Mtim))}
+	times := []unix.Timeval{unix.NsecToTimeval(unix.TimespecToNsec(st.Atim)), unix.NsecToTimeval(unix.TimespecToNsec(c.mtime(st)))}
 	return unix.Futimes(to, times)
 }
 

@@ -61,12 +61,27 @@ func (s *Store) Create(ctx context.Context, n NewImage) (id string, changed bool
 	if err != nil {
 		return "", false, err
 	}
-	id = digest.FromBytes(blob).Encoded()
-	chain, err := s.chain(l.ID)
+	return s.add(ctx, newImage{config: blob, top: l.ID, names: n.Names, docker: n.Docker})
+}
+
+// newImage is an image whose layers are in the store.
+type newImage struct {
+	config      []byte
+	top         string // the top layer, or none
+	names       []string
+	docker      bool
+	annotations map[string]string
+}
+
+// add adds an image and writes its record. changed says that the store did not
+// have it.
+func (s *Store) add(ctx context.Context, n newImage) (id string, changed bool, err error) {
+	id = digest.FromBytes(n.config).Encoded()
+	chain, err := s.chain(n.top)
 	if err != nil {
 		return "", false, err
 	}
-	options, err := imageData(blob, chain, n.Docker)
+	options, err := imageData(n, chain)
 	if err != nil {
 		return "", false, err
 	}
@@ -75,16 +90,16 @@ func (s *Store) Create(ctx context.Context, n NewImage) (id string, changed bool
 		return "", false, err
 	}
 	defer rl.Release()
-	_, err = s.s.CreateImage(id, nil, l.ID, "", options)
+	_, err = s.s.CreateImage(id, nil, n.top, "", options)
 	changed = err == nil
 	if errors.Is(err, storage.ErrDuplicateID) {
-		err = nil // the same bytes at the same second
+		err = nil // the same bytes
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("cannot add the image: %w", err)
 	}
-	if len(n.Names) > 0 {
-		if err := s.s.AddNames(id, slices.Clone(n.Names)); err != nil {
+	if len(n.names) > 0 {
+		if err := s.s.AddNames(id, slices.Clone(n.names)); err != nil {
 			return "", changed, err
 		}
 	}
@@ -142,15 +157,19 @@ func (s *Store) chain(top string) ([]*storage.Layer, error) {
 
 // imageData is what the store keeps with the image, under the keys by which the
 // registry stack looks for it.
-func imageData(config []byte, chain []*storage.Layer, docker bool) (*storage.ImageOptions, error) {
+func imageData(n newImage, chain []*storage.Layer) (*storage.ImageOptions, error) {
+	config := n.config
 	whole, conf, tree := imgspec.MediaTypeImageManifest, imgspec.MediaTypeImageConfig, imgspec.MediaTypeImageLayer
-	if docker {
+	if n.docker {
 		whole, conf, tree = dockertypes.DockerV2Schema2MediaType, dockertypes.DockerV2Schema2ConfigMediaType, dockertypes.DockerV2SchemaLayerMediaTypeUncompressed
 	}
 	m := imgspec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: whole,
 		Config: imgspec.Descriptor{MediaType: conf, Digest: digest.FromBytes(config), Size: int64(len(config))},
 		Layers: []imgspec.Descriptor{},
+	}
+	if !n.docker { // Docker's manifests have none
+		m.Annotations = n.annotations
 	}
 	for _, l := range chain {
 		m.Layers = append(m.Layers, imgspec.Descriptor{MediaType: tree, Digest: l.UncompressedDigest, Size: l.UncompressedSize})
