@@ -7,7 +7,7 @@
 // them, progress goes to standard error.
 //
 // Not here: any work. Both programs link this package, so it imports the
-// standard library and state/dirs only.
+// standard library, x/sys and state/dirs only.
 package imagecall
 
 import "skiff/state/dirs"

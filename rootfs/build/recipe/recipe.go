@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Labels                map[string]string
 	Env                   []string
 	UnsetEnv, UnsetLabels []string
+	// Ignored says whether the ignore file keeps a path of the context out, see
+	// IgnoredBy. Nil where there is none.
+	Ignored func(path string) bool
 }
 
 // Recipe is a whole Dockerfile.
@@ -40,15 +44,35 @@ type Recipe struct {
 	// Source are the lines of the file, for messages.
 	Source []byte
 	Name   string
-	// Warnings are what --check reports and a build says at its end.
+	// Warnings are what --check reports and a build says at its end. Those of
+	// instructions are in each Plan.
 	Warnings []Warning
+	// Epoch is the build argument SOURCE_DATE_EPOCH, nil without one.
+	Epoch *int64
 
-	// unexported: meta arguments, options, escape token, lint configuration
 	private
 }
 
-// private is the package's own part of a Recipe.
-type private struct{}
+// private is the package's own part of a Recipe. Nothing changes it once Parse
+// is done, so that stages may be planned at the same time.
+type private struct {
+	opts   Options
+	escape rune
+	check  linter.Config
+	// globals are the predefined arguments and those before the first FROM, as
+	// they are now; declared is the latter's outline.
+	globals  *environ
+	declared map[string]*argument
+	// nodes are the instructions of each stage. They are parsed anew for each plan,
+	// since expansion changes what instructions.Parse returns.
+	nodes [][]*parser.Node
+	// uses are the arguments that each stage's FROM takes.
+	uses []map[string]bool
+	// docs are the comments above each FROM.
+	docs []string
+	// written are the bases and platforms as FROM has them.
+	written [][2]string
+}
 
 // Warning is one finding of a build check.
 type Warning struct {
@@ -76,12 +100,14 @@ type Stage struct {
 	// Name is the one after AS, in lower case; may be empty.
 	Name     string
 	Base     BaseKind
-	BaseName string // image or context
-	BaseAt   int    // index of the base's stage
+	BaseName string // image or context, expanded but otherwise as written
+	BaseAt   int    // index of the base's stage, or -1
 	// Platform is what the base is wanted for.
 	Platform imgspec.Platform
 	// Location is that of FROM.
 	Location []parser.Range
+	// Commands are the instructions as written, for looking at only: a Plan has them
+	// expanded. There are none if a context takes the place of the stage.
 	Commands []instructions.Command
 	// Needs are the indexes of the stages that COPY --from, ADD and RUN --mount of
 	// this one take files from, and its base's, each once, in order.
@@ -108,13 +134,43 @@ type Healthcheck struct {
 	Retries       int           `json:"Retries,omitempty"`
 }
 
+// PlanOptions are what planning a stage depends on beside its base's
+// configuration.
+type PlanOptions struct {
+	// Base is the plan of the stage that this one begins with, nil if it begins with
+	// something else: its arguments stay in force.
+	Base *Plan
+	// Author is the base image's.
+	Author string
+	// Actual is the platform that the base image turned out to have, nil if unknown.
+	Actual *imgspec.Platform
+}
+
 // Plan is a stage whose base is known.
 type Plan struct {
+	// Stage is its index.
+	Stage int
 	Steps []*Step
 	// Config is what the stage's image gets in the end.
 	Config Config
-	// Author is MAINTAINER's.
+	// Author is MAINTAINER's, or the base's.
 	Author string
+	// Needs are the stages that ONBUILD instructions of the base image take files
+	// from and that are not among the Stage's own, in order.
+	Needs []int
+	// Total is the number of steps as progress counts them, with FROM.
+	Total    int
+	Warnings []Warning
+
+	carried
+}
+
+// carried is what a stage that begins with this one goes on with.
+type carried struct {
+	env        *environ
+	args       []instructions.KeyValuePairOptional
+	workdirSet bool
+	outline    outline
 }
 
 // StepKind says what is done for a step.
@@ -133,10 +189,13 @@ const (
 type Step struct {
 	Kind StepKind
 	// Title is the instruction as progress and errors show it, such as
-	// "RUN apt-get update"; Number of Total counts within the stage, FROM being 1.
+	// "RUN apt-get update"; Number of Total counts within the stage, FROM being 1 if
+	// it names an image. A StepConfig and WORKDIR / have no Number.
 	Title         string
 	Number, Total int
-	Location      []parser.Range
+	// OnBuild says that the base asked for it.
+	OnBuild  bool
+	Location []parser.Range
 	// CreatedBy is the history entry, as BuildKit writes it.
 	CreatedBy string
 	// Run, Copy and Dir are set for their kinds. Dir is an absolute path.
@@ -150,8 +209,8 @@ type Step struct {
 // Run is a RUN.
 type Run struct {
 	Args []string
-	// Env are the image's variables and then the arguments in force; ArgNames are
-	// the names of those predefined ones (proxies) that do not count for the cache.
+	// Env are the image's variables and the arguments in force; Uncached are the
+	// names of those (proxies) that do not count for the cache.
 	Env      []string
 	Uncached []string
 	Cwd      string
@@ -160,19 +219,35 @@ type Run struct {
 	Network  string
 	Insecure bool
 	Devices  []*instructions.Device
-	Mounts   []*instructions.Mount
-	// Files are here-documents that the command reads by descriptor or by path.
+	// Mounts have absolute targets, except secrets without one (those with Env), and
+	// ssh agents without one. CacheID is set for caches, secrets and agents.
+	Mounts []*instructions.Mount
+	// Origins says for each mount where its files are.
+	Origins []Origin
+	// Files are here-documents to be put into FilesDir, executable by all and
+	// read-only. Other here-documents are in Args.
 	Files []instructions.ShellInlineFile
+}
+
+// FilesDir is where a RUN finds its Files.
+const FilesDir = "/dev/pipes"
+
+// Origin is a place that files are taken from; without any field set (Stage -1)
+// it is the main context, or nothing for mounts that have no files.
+type Origin struct {
+	Stage          int // -1 if none
+	Context, Image string
 }
 
 // Copy is a COPY or an ADD.
 type Copy struct {
 	Add bool
-	// From is where sources are: empty for the main context, else a stage's index
-	// (FromStage), a context or an image.
-	From      string
-	FromStage int // -1 if none
-	Sources   []string
+	// From is where sources are: empty for the main context, else a stage
+	// (FromStage), a context (FromContext) or an image; "scratch" has no files.
+	From        string
+	FromStage   int // -1 if none
+	FromContext bool
+	Sources     []string
 	// Contents are here-documents: files to make.
 	Contents []instructions.SourceContent
 	// Dest is as written, expanded; Cwd is what it is relative to.
