@@ -85,14 +85,6 @@ func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
 // which key stands for. They are derived, so they live below the run root.
 func (r Roots) SharedImages(key string) string { return filepath.Join(r.Run, "images", key) }
 
-// Builds holds what builds remember: the results of steps, digests of the files
-// of contexts, and which image came out; and what RUN --mount=type=cache keeps.
-func (r Roots) Builds() string        { return filepath.Join(r.Data, "builds") }
-func (r Roots) BuildSteps() string    { return filepath.Join(r.Builds(), "steps") }
-func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contexts") }
-func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
-func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
-
 // Volumes holds one directory per volume.
 func (r Roots) Volumes() string {
 	if r.VolumePath != "" {
