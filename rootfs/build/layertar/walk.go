@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/rootfs/layer"
 )
 
 // The walk is ahead of the writer by so many files, and reads those up to small
@@ -61,7 +63,7 @@ type walker struct {
 func walk(ctx context.Context, dir string, o Options, out chan<- *entry) {
 	defer close(out)
 	w := &walker{Options: o, ctx: ctx, out: out, links: map[fileID]string{}, marks: "trusted.overlay."}
-	if userNamespace() {
+	if layer.InUserNamespace() {
 		w.marks = "user.overlay."
 	}
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -73,14 +75,6 @@ func walk(ctx context.Context, dir string, o Options, out chan<- *entry) {
 	if err != nil {
 		_ = w.send(&entry{err: err})
 	}
-}
-
-// userNamespace reports whether the process is in one of its own, where overlay
-// keeps its marks in user attributes.
-func userNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	fields := strings.Fields(string(b))
-	return err == nil && len(fields) == 3 && !(fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295")
 }
 
 func (w *walker) send(e *entry) error {

@@ -106,8 +106,8 @@ func (b *board) Begin(v Vertex) Vertical {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	it := &item{b: b, v: v, name: clean(v.Name), started: b.now()}
-	if b.closed {
-		it.state = done // nobody sees it any more
+	if _, podmans := b.front.(*steps); b.closed || v.Minor && !podmans {
+		it.state = done // nobody sees it
 		return it
 	}
 	b.items = append(b.items, it)

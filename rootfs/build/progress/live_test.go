@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/clipperhouse/displaywidth"
 )
 
 // terminal is as much of a terminal as a live display may use; anything else is a
@@ -51,7 +51,7 @@ func (m *terminal) line() *[]rune {
 }
 
 func (m *terminal) put(r rune) {
-	w := runewidth.RuneWidth(r)
+	w := displaywidth.Rune(r)
 	if m.x+w > m.columns {
 		m.x, m.y = 0, m.y+1
 	}

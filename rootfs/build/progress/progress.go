@@ -33,6 +33,9 @@ type Vertex struct {
 	Name string
 	// Inputs are IDs of vertices that came before.
 	Inputs []string
+	// Minor is an instruction that only changes the configuration: nothing but
+	// Podman's lines show it.
+	Minor bool
 	// Step says which instruction it is, for Podman's lines; nil for what is none.
 	Step *Step
 }

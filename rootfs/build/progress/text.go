@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/clipperhouse/displaywidth"
 )
 
 // width is how many columns a line takes, colours aside.
@@ -13,9 +13,9 @@ func width(s string) int {
 	for s != "" {
 		i := strings.IndexByte(s, escape)
 		if i < 0 {
-			return n + runewidth.StringWidth(s)
+			return n + displaywidth.String(s)
 		}
-		n += runewidth.StringWidth(s[:i])
+		n += displaywidth.String(s[:i])
 		s = s[i+1:]
 		if j := strings.IndexByte(s, 'm'); j >= 0 {
 			s = s[j+1:]
@@ -30,21 +30,21 @@ func fit(s string, columns int) string {
 	if columns <= 0 {
 		return ""
 	}
-	if runewidth.StringWidth(s) <= columns {
+	if displaywidth.String(s) <= columns {
 		return s
 	}
-	return runewidth.Truncate(s, columns, "")
+	return displaywidth.TruncateString(s, columns, "")
 }
 
 // join puts one text on the left and one on the right of a line. Where there is
 // no room for both, the right one is left out.
 func join(left, right string, columns int) string {
-	room := columns - runewidth.StringWidth(right) - 1
+	room := columns - displaywidth.String(right) - 1
 	if right == "" || room < 16 {
 		return fit(left, columns)
 	}
 	left = fit(left, room)
-	return left + strings.Repeat(" ", columns-runewidth.StringWidth(left)-runewidth.StringWidth(right)) + right
+	return left + strings.Repeat(" ", columns-displaywidth.String(left)-displaywidth.String(right)) + right
 }
 
 // palette colours lines; without colours it leaves them as they are.
