@@ -8,6 +8,7 @@ import (
 
 	"skiff/libpod/idmap"
 	"skiff/libpod/resolve"
+	"skiff/rootfs/layer"
 	"skiff/rootfs/volume"
 	"skiff/runtime/hostfacts"
 	"skiff/state"
@@ -201,7 +202,7 @@ func (e *Engine) sources(cfg *state.Config, volumes map[string]VolumeOptions, un
 			undo.Push(func() error { return e.Volumes.Discard(m.Source) })
 			e.note(event.Event{Type: event.Volume, Status: event.Create, Name: m.Source})
 		case m.Type == state.MountImage:
-			img, _, err := e.Images.Lookup(m.Source)
+			img, _, err := e.Images.LookupImage(m.Source, layer.ThisPlatform())
 			if err != nil {
 				return fmt.Errorf("cannot mount an image on %q: %w", m.Target, err)
 			}

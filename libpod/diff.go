@@ -24,13 +24,13 @@ func (e *Engine) Diff(ctx context.Context, ref string) ([]layer.Change, error) {
 // ImageDiff lists how the files of an image differ from those of another one;
 // without that, from those of the layers below its own. Podman: image diff.
 func (e *Engine) ImageDiff(ctx context.Context, ref, other string) ([]layer.Change, error) {
-	img, _, err := e.Images.Lookup(ref)
+	img, _, err := e.Images.LookupImage(ref, layer.ThisPlatform())
 	if err != nil {
 		return nil, err
 	}
 	c := layer.Comparison{New: img.Layers}
 	if other != "" {
-		with, _, err := e.Images.Lookup(other)
+		with, _, err := e.Images.LookupImage(other, layer.ThisPlatform())
 		if err != nil {
 			return nil, err
 		}

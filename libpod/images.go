@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"skiff/libpod/inspect"
+	"skiff/rootfs/layer"
 	"skiff/state"
 )
 
@@ -98,7 +100,29 @@ func relate(records []*state.Image) []Image {
 			}
 		}
 	}
+	markListed(images)
 	return images
+}
+
+// markListed marks the images that belong to an index here.
+func markListed(images []Image) {
+	named := map[string]bool{}
+	for _, i := range images {
+		if i.Index != nil {
+			for _, in := range i.Index.Instances {
+				named[in.Digest] = true
+			}
+		}
+	}
+	if len(named) == 0 {
+		return
+	}
+	for n, i := range images {
+		images[n].Listed = named[i.Digest] || slices.ContainsFunc(i.RepoDigests, func(d string) bool {
+			_, digest, _ := strings.Cut(d, "@")
+			return named[digest]
+		})
+	}
 }
 
 func sameStep(a, b state.ImageHistory) bool {
@@ -121,10 +145,16 @@ func (e *Engine) countContainers(images []Image) error {
 }
 
 // ImageInspect finds one image by a name or id that the user typed.
+// Of a list that is the image for this machine; the list only where that is not here.
 func (e *Engine) ImageInspect(ref string) (Image, error) {
 	img, _, err := e.Images.Lookup(ref)
 	if err != nil {
 		return Image{}, err
+	}
+	if img.Index != nil {
+		if own, err := e.Images.Instance(img, layer.ThisPlatform()); err == nil {
+			img = own
+		}
 	}
 	records, err := e.Images.List()
 	if err != nil {
@@ -151,7 +181,7 @@ type ImageStep struct {
 
 // ImageHistory gives the steps that made an image, the newest first.
 func (e *Engine) ImageHistory(ref string) ([]ImageStep, error) {
-	img, _, err := e.Images.Lookup(ref)
+	img, _, err := e.Images.LookupImage(ref, layer.ThisPlatform())
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func imageFactFilter(f Filter) (predicate[Image], error) {
 	case "readonly":
 		fact = func(i Image) bool { return i.ReadOnly }
 	case "manifest":
-		fact = func(Image) bool { return false } // lists are resolved when they are pulled
+		fact = func(i Image) bool { return i.Index != nil }
 	case "containers":
 		if f.Value == "external" {
 			return func(Image) bool { return false }, nil

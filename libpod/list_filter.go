@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"skiff/rootfs/layer"
 	"skiff/state"
 )
 
@@ -82,7 +83,7 @@ func onPattern(f Filter, text func(Container) string, fold bool) (predicate[Cont
 // ancestorFilter matches containers made from an image, or from one that has
 // all of its layers below its own. An image that is gone still matches by name.
 func (e *Engine) ancestorFilter(ref string) predicate[Container] {
-	img, _, err := e.Images.Lookup(ref)
+	img, _, err := e.Images.LookupImage(ref, layer.ThisPlatform())
 	if err != nil {
 		return func(c Container) bool {
 			hex := strings.TrimPrefix(ref, "sha256:")

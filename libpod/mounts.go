@@ -172,7 +172,7 @@ func (e *Engine) shown(read func(name string) (Shown, bool)) ([]Shown, error) {
 
 // ImageMount shows an image's files, read-only, until ImageUnmount.
 func (e *Engine) ImageMount(ref string) (Shown, error) {
-	img, _, err := e.Images.Lookup(ref)
+	img, _, err := e.Images.LookupImage(ref, layer.ThisPlatform())
 	if err != nil {
 		return Shown{}, err
 	}
@@ -192,7 +192,7 @@ func (e *Engine) ImageMount(ref string) (Shown, error) {
 // ImageUnmount undoes ImageMount and gives the image's id; "" where it was not
 // mounted.
 func (e *Engine) ImageUnmount(ref string, force bool) (string, error) {
-	img, _, err := e.Images.Lookup(ref)
+	img, _, err := e.Images.LookupImage(ref, layer.ThisPlatform())
 	if err != nil {
 		return "", err
 	}

@@ -32,7 +32,11 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		req.Pull = pullMissing // nobody needs to be asked for a file
 	}
 	if req.Pull == "" || req.Pull == pullMissing || req.Pull == pullNever {
-		img, full, err = e.Images.Lookup(req.Image)
+		var platform layer.Platform
+		if platform, err = layer.ParsePlatform(req.Platform); err != nil {
+			return nil, "", err
+		}
+		img, full, err = e.Images.LookupImage(req.Image, platform)
 		if archive && errors.Is(err, state.ErrInvalid) {
 			err = layer.Unknown(req.Image) // a path is no name
 		}
@@ -45,6 +49,13 @@ func (e *Engine) imageFor(ctx context.Context, req CreateRequest) (img *state.Im
 		if isWelcome(req.Image) {
 			img, err = e.unpackWelcome(ctx)
 			return img, welcome.Name, err
+		}
+		var none *layer.NoInstance
+		if errors.As(err, &none) {
+			if req.Pull == pullNever || none.Pull == "" {
+				return nil, "", err
+			}
+			req.Image = none.Pull // the list says where it is
 		}
 		if req.Pull == pullNever {
 			return nil, "", layer.Unknown(req.Image)

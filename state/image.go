@@ -43,6 +43,28 @@ type Image struct {
 	History      []ImageHistory    `json:"history,omitempty"`
 	// ReadOnly marks an image of an additional, shared store.
 	ReadOnly bool `json:"readOnly,omitempty"`
+	// Index, if set, says that this is a list of images and no image itself: it has
+	// no layers, its Digest is the index's, and it cannot be run.
+	Index *Index `json:"index,omitempty"`
+}
+
+// Index is a list of images for several platforms. OCI image spec: image-index.md.
+type Index struct {
+	Instances []Instance `json:"instances"`
+}
+
+// Instance is one of an index. It is the image with that digest, which need not be
+// here.
+type Instance struct {
+	Digest       string `json:"digest"` // of its manifest
+	OS           string `json:"os,omitempty"`
+	Architecture string `json:"architecture,omitempty"`
+	Variant      string `json:"variant,omitempty"`
+	OSVersion    string `json:"osVersion,omitempty"`
+	// ArtifactType is set for one that is no image.
+	ArtifactType string `json:"artifactType,omitempty"`
+	// Source is the docker:// name it was added by, for one of a registry.
+	Source string `json:"source,omitempty"`
 }
 
 // ImageConfig is what the image asks of a container made from it.

@@ -46,10 +46,13 @@ type Image struct {
 	Shown []string
 	// HasChildren says that another image was built on it.
 	HasChildren bool
+	// Listed says that an index here names it.
+	Listed bool
 }
 
-// Dangling reports whether the image has no name, not even one with a digest.
-func (i Image) Dangling() bool { return len(i.Names) == 0 && len(i.RepoDigests) == 0 }
+// Dangling reports whether nobody has a name for the image: not even one with a
+// digest, nor an index.
+func (i Image) Dangling() bool { return len(i.Names) == 0 && len(i.RepoDigests) == 0 && !i.Listed }
 
 // signalName is a signal as people write it; 0 is SIGTERM.
 func signalName(n int) string {

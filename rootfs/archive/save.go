@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/directory"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"skiff/rootfs/registry"
+	"skiff/state"
 )
 
 // saved is an image to save with the names it was asked for by; none if it was
@@ -71,7 +73,7 @@ func toSave(s *registry.Session) ([]*saved, error) {
 	var images []*saved
 	byID := map[string]*saved{}
 	for _, ref := range s.Req.Images {
-		rec, full, err := s.Store.Images().Lookup(ref)
+		rec, full, err := s.Store.Images().LookupImage(ref, s.Platform())
 		if err != nil {
 			return nil, err
 		}
@@ -81,10 +83,8 @@ func toSave(s *registry.Session) ([]*saved, error) {
 			byID[rec.ID] = img
 			images = append(images, img)
 		}
-		for _, name := range rec.Names {
-			if name == full {
-				img.names = append(img.names, full)
-			}
+		if !state.IsID(full) && !strings.Contains(full, "@") {
+			img.names = append(img.names, full)
 		}
 	}
 	return images, nil

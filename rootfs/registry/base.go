@@ -69,6 +69,13 @@ func (s *Session) instanceHere(rec *state.Image, full string) *state.Image {
 	if rec == nil {
 		return nil
 	}
+	if rec.Index != nil {
+		found, err := s.Store.Images().Instance(rec, s.Platform())
+		if err != nil {
+			return nil
+		}
+		return found
+	}
 	if s.fits(rec) {
 		return rec
 	}
@@ -95,7 +102,11 @@ func (s *Session) instanceHere(rec *state.Image, full string) *state.Image {
 
 // pullForeign pulls the image for the session's platform under its digest.
 func (s *Session) pullForeign(ctx context.Context, name, platform string) (*state.Image, error) {
-	names, err := s.candidates(strings.TrimPrefix(name, "docker://"))
+	name = strings.TrimPrefix(name, "docker://")
+	if pinned := s.listed(name); pinned != "" {
+		name = pinned
+	}
+	names, err := s.candidates(name)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,9 @@ func (s *Session) pullAs(ctx context.Context, ref, policy string) ([]imagecall.I
 	if policy == pullNever {
 		return nil, layer.Unknown(ref)
 	}
+	if pinned := s.listed(ref); pinned != "" && policy == pullMissing {
+		ref = pinned
+	}
 	names, err := s.candidates(ref)
 	if err != nil {
 		return nil, err
@@ -77,7 +80,7 @@ func (s *Session) pullAs(ctx context.Context, ref, policy string) ([]imagecall.I
 
 // local finds the image in the store, if it is there for the asked platform.
 func (s *Session) local(ref string) (*imagecall.Image, error) {
-	rec, full, err := s.Store.Images().Lookup(ref)
+	rec, full, err := s.Store.Images().LookupImage(ref, s.Platform())
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, nil
 	}
@@ -88,6 +91,17 @@ func (s *Session) local(ref string) (*imagecall.Image, error) {
 		return nil, nil
 	}
 	return &imagecall.Image{ID: rec.ID, Name: full, Digest: rec.Digest}, nil
+}
+
+// listed gives the name by which to pull the image that the list of this name has
+// for the platform, where that is in a registry; "" if it is no such name.
+func (s *Session) listed(ref string) string {
+	_, _, err := s.Store.Images().LookupImage(ref, s.Platform())
+	var none *layer.NoInstance
+	if errors.As(err, &none) {
+		return none.Pull
+	}
+	return ""
 }
 
 // fits reports whether an image is of the platform that was asked for.
@@ -189,7 +203,7 @@ func (s *Session) pull(ctx context.Context, full, policy string) (*imagecall.Ima
 // Where signatures matter the image is not taken on trust a second time.
 func (s *Session) unchanged(ctx context.Context, sys *types.SystemContext, src types.ImageReference, full string) *imagecall.Image {
 	rec, _, err := s.Store.Images().Lookup(full)
-	if err != nil || !s.fits(rec) || !s.trusting {
+	if err != nil || rec.Index != nil || !s.fits(rec) || !s.trusting {
 		return nil
 	}
 	digest, err := docker.GetDigest(ctx, sys, src)

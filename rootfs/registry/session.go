@@ -20,6 +20,7 @@ import (
 	"go.podman.io/image/v5/types"
 
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
 	"skiff/rootfs/store"
 )
 
@@ -141,44 +142,24 @@ func (s *Session) dockerConfig() {
 }
 
 // platform sets what to choose from an index: os/arch[/variant].
-func (s *Session) platform(p string) error {
-	if p == "" {
+func (s *Session) platform(name string) error {
+	if name == "" {
 		return nil
 	}
-	parts := strings.Split(p, "/")
-	if len(parts) == 1 {
-		parts = []string{"linux", parts[0]}
+	p, err := layer.ParsePlatform(name)
+	if err == nil {
+		s.sys.OSChoice, s.sys.ArchitectureChoice, s.sys.VariantChoice = p.OS, p.Architecture, p.Variant
 	}
-	if len(parts) > 3 {
-		return fmt.Errorf("invalid platform %q: use OS/ARCH or OS/ARCH/VARIANT", p)
-	}
-	for _, part := range parts {
-		if part == "" || strings.ContainsAny(part, " \t\n") {
-			return fmt.Errorf("invalid platform %q: use OS/ARCH or OS/ARCH/VARIANT", p)
-		}
-	}
-	s.sys.OSChoice, s.sys.ArchitectureChoice = parts[0], architecture(parts[1])
-	if len(parts) == 3 {
-		s.sys.VariantChoice = parts[2]
-	} else if parts[1] == "armhf" {
-		s.sys.VariantChoice = "v7"
-	}
-	return nil
+	return err
 }
 
-// architecture gives the OCI's word for what uname and distributions say.
-func architecture(a string) string {
-	switch a {
-	case "x86_64", "x86-64":
-		return "amd64"
-	case "aarch64":
-		return "arm64"
-	case "armhf", "armel":
-		return "arm"
-	case "i386", "i686", "x86":
-		return "386"
+// Platform is the one that was asked for, else this machine's.
+func (s *Session) Platform() layer.Platform {
+	p := layer.ThisPlatform()
+	if s.sys.ArchitectureChoice != "" {
+		p = layer.Platform{OS: s.sys.OSChoice, Architecture: s.sys.ArchitectureChoice, Variant: s.sys.VariantChoice}
 	}
-	return a
+	return p
 }
 
 // Context is a copy of the session's context for the registry stack.

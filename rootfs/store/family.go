@@ -1,8 +1,11 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"go.podman.io/storage"
 
 	"skiff/state"
 	"skiff/state/lock"
@@ -64,8 +67,8 @@ func (s *Store) HoldLayers() (release func(), err error) {
 func (s *Store) layersLock() string { return s.roots.ImageLayersLock() }
 
 // DropOrphans removes layers without an image: interrupted pulls leave them, so
-// that the next pull of the same image has less to do. It does nothing while an
-// image is being added.
+// that the next pull of the same image has less to do. An image that was never
+// completed goes, too. It does nothing while an image is being added.
 func (s *Store) DropOrphans() error {
 	l, err := lock.Try(s.layersLock())
 	if err != nil {
@@ -79,6 +82,9 @@ func (s *Store) DropOrphans() error {
 	images, err := s.s.Images()
 	if err != nil {
 		return fmt.Errorf("cannot list images: %w", err)
+	}
+	if images, err = s.dropHalves(images); err != nil {
+		return err
 	}
 	parents := map[string]string{}
 	for _, l := range layers {
@@ -109,4 +115,19 @@ func (s *Store) DropOrphans() error {
 		}
 	}
 	return nil
+}
+
+// dropHalves removes images that a process that died had begun to add: they have
+// no manifest. It gives the others.
+func (s *Store) dropHalves(images []storage.Image) (whole []storage.Image, err error) {
+	for _, img := range images {
+		if img.ReadOnly || slices.Contains(img.BigDataNames, storage.ImageDigestBigDataKey) {
+			whole = append(whole, img)
+			continue
+		}
+		if _, err := s.s.DeleteImage(img.ID, true); err != nil && !errors.Is(err, storage.ErrImageUnknown) {
+			return nil, fmt.Errorf("cannot remove image %s, which is not complete: %w", img.ID, err)
+		}
+	}
+	return whole, nil
 }

@@ -25,6 +25,9 @@ func (s *Store) record(ctx context.Context, img *storage.Image) (*state.Image, e
 		return nil, fmt.Errorf("image %s has no manifest: %w", img.ID, err)
 	}
 	mime := manifest.GuessMIMEType(blob)
+	if manifest.MIMETypeIsMultiImage(mime) {
+		return s.indexRecord(img, mime)
+	}
 	man, err := manifest.FromBlob(blob, mime)
 	if err != nil {
 		return nil, fmt.Errorf("image %s: cannot read the manifest: %w", img.ID, err)

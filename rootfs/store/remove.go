@@ -23,6 +23,8 @@ type RemoveOptions struct {
 	Force bool
 	// NoPrune keeps untagged parents. Docker: --no-prune.
 	NoPrune bool
+	// Index refuses what is no index. Podman: manifest rm.
+	Index bool
 }
 
 // InUse is state.ErrInUse with the container that uses the image.
@@ -49,6 +51,9 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) ([]imag
 	rec, full, err := s.all.Lookup(ref)
 	if err != nil {
 		return nil, err
+	}
+	if o.Index && rec.Index == nil {
+		return nil, fmt.Errorf("%s: %w", full, ErrNotIndex)
 	}
 	if rec.ReadOnly {
 		return nil, readOnly(ref, "removed")
@@ -89,9 +94,10 @@ func (s *Store) RemoveAll(ctx context.Context, dangling bool) ([]imagecall.Remov
 		return nil, []error{err}
 	}
 	sort.SliceStable(images, func(i, j int) bool { return len(images[i].DiffIDs) > len(images[j].DiffIDs) })
+	held := listed(images)
 	for _, rec := range images {
 		img, err := s.stored(rec.ID)
-		if errors.Is(err, storage.ErrImageUnknown) || dangling && err == nil && len(img.Names) > 0 {
+		if errors.Is(err, storage.ErrImageUnknown) || dangling && err == nil && (len(img.Names) > 0 || held[rec.ID]) {
 			continue
 		}
 		var removed []imagecall.Removed
@@ -155,7 +161,7 @@ func (s *Store) removeTree(ctx context.Context, rec *state.Image, img *storage.I
 		return done, nil
 	}
 	stored, err := s.stored(parent.ID)
-	if err != nil || len(stored.Names) > 0 || len(childrenOf(parent, family)) > 1 || s.unused(parent.ID) != nil {
+	if err != nil || len(stored.Names) > 0 || len(childrenOf(parent, family)) > 1 || listed(family)[parent.ID] || s.unused(parent.ID) != nil {
 		return done, nil
 	}
 	more, err := s.removeTree(ctx, parent, stored, o)
