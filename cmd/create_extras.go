@@ -52,7 +52,7 @@ func extraFlags() []cli.Flag {
 		list("Mount the volumes of another container, as CONTAINER[:OPTIONS]", "volumes-from"),
 		text("Where the seccomp profile comes from: default, image", "seccomp-policy"),
 		list("Options of the storage driver for this container", "storage-opt"),
-		text("GPUs for the container", "gpus"),
+		list("GPUs that their vendor describes (CDI): all, a number, or device=ID", "gpus"),
 		list("Know another container of the default network by a name, as NAME[:ALIAS]", "link"),
 		text("Accepted and left out: no kernel that skiff runs on has this limit", "kernel-memory"),
 	}
@@ -210,6 +210,9 @@ func (f *form) extraMachine(x *state.Extras) {
 	c := f.c
 	x.Requires = c.StringSlice("requires")
 	values(f, "link", parse.Link, func(l state.Link) { x.Links = append(x.Links, l) })
+	for _, gpus := range f.c.StringSlice("gpus") {
+		f.gpus(gpus)
+	}
 	values(f, "device-cgroup-rule", parse.DeviceRule, func(s string) { x.DeviceRules = append(x.DeviceRules, s) })
 	values(f, "cgroup-conf", parse.CgroupConf, func(kv [2]string) {
 		if x.CgroupConf == nil {
@@ -228,6 +231,22 @@ func (f *form) extraMachine(x *state.Extras) {
 			f.err = fmt.Errorf("invalid value %q for --cgroups: want enabled or no-conmon", mode)
 		}
 	}
+}
+
+// gpus gives the container what the vendor describes as GPUs.
+func (f *form) gpus(value string) {
+	if f.err != nil {
+		return
+	}
+	devices, features, err := parse.GPUs(value)
+	if err != nil {
+		f.err = err
+		return
+	}
+	if features != "" {
+		f.warn(fmt.Sprintf("the capabilities %s of --gpus are left out: what a device can do is the vendor's description of it", features))
+	}
+	f.cfg.Devices = append(f.cfg.Devices, devices...)
 }
 
 // completion reads what changes how the image's part is taken.
@@ -254,8 +273,5 @@ func (f *form) completion(*state.Extras) {
 func (f *form) unavailable(*state.Extras) {
 	if opts := f.c.StringSlice("storage-opt"); len(opts) > 0 && f.err == nil {
 		f.err = fmt.Errorf("cannot use --storage-opt %q: there are no quotas for containers; put what may grow on a tmpfs with a size", opts[0])
-	}
-	if gpus := f.c.String("gpus"); f.c.IsSet("gpus") && f.err == nil {
-		f.err = fmt.Errorf("cannot use --gpus %q: there is no description of GPUs here; give their device nodes with --device", gpus)
 	}
 }

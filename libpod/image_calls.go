@@ -24,6 +24,18 @@ func (e *Engine) ImageCall(ctx context.Context, req imagecall.Request, s Streams
 	return e.imageTool(ctx, req, imageStdio{s.In, s.Out, s.Err})
 }
 
+// VendorDevices finds what the vendors of devices say that a container with them
+// needs: an OCI runtime specification as JSON, and the host's nodes by their paths
+// in the container. uid and gid own the nodes without an owner.
+func (e *Engine) VendorDevices(ctx context.Context, dirs, names []string, uid, gid uint32) ([]byte, map[string]string, error) {
+	req := imagecall.Request{Op: imagecall.OpDevices, Devices: names, DeviceDirs: dirs, UID: uid, GID: gid}
+	res, err := e.imageTool(ctx, req, imageStdio{})
+	if err == nil {
+		err = failure(res)
+	}
+	return res.Spec, res.HostNodes, err
+}
+
 // ToolErrors are the failures of a result as errors, for which errors.Is finds
 // state.ErrNotFound, state.ErrInUse and state.ErrInvalid.
 func ToolErrors(res imagecall.Result) []error {

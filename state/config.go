@@ -295,9 +295,13 @@ type Security struct {
 // Device is a device node of the host given to the container.
 // Docker: --device HOST[:CONTAINER[:rwm]].
 type Device struct {
-	Host        string `json:"host"`
-	Container   string `json:"container"`
-	Permissions string `json:"permissions"` // of r, w, m
+	// Vendor is the name of a device that its vendor describes on the host (Container
+	// Device Interface), such as vendor.com/class=name; the rest is empty then.
+	// Docker, Podman: --device, --gpus.
+	Vendor      string `json:"vendor,omitempty"`
+	Host        string `json:"host,omitempty"`
+	Container   string `json:"container,omitempty"`
+	Permissions string `json:"permissions,omitempty"` // of r, w, m
 }
 
 // Ulimit is a resource limit of the first process; -1 is unlimited.

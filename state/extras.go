@@ -82,6 +82,9 @@ type Extras struct {
 	// HooksDirs are where the files are that say which hooks the container has, the
 	// most important last; without any the usual ones. Podman: --hooks-dir.
 	HooksDirs []string `json:"hooksDirs,omitempty"`
+	// VendorDirs are where the descriptions of vendors' devices are, the most
+	// important last; without any the usual ones. Podman: cdi_spec_dirs.
+	VendorDirs []string `json:"vendorDirs,omitempty"`
 	// RdtClass is a class of service of Intel RDT. OCI: linux.intelRdt.closID.
 	// Podman: --rdt-class.
 	RdtClass string `json:"rdtClass,omitempty"`

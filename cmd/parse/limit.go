@@ -49,8 +49,12 @@ func limit(s string) (int64, error) {
 	return n, nil
 }
 
-// Device reads HOST[:CONTAINER][:PERMISSIONS]. Docker: --device.
+// Device reads HOST[:CONTAINER][:PERMISSIONS], or the name of a device that its
+// vendor describes, VENDOR/CLASS=NAME. Docker: --device.
 func Device(s string) (d state.Device, err error) {
+	if isVendorDevice(s) {
+		return state.Device{Vendor: s}, nil
+	}
 	bad := func(why string) (state.Device, error) {
 		return d, fmt.Errorf("invalid device %q: %s", s, why)
 	}
@@ -74,7 +78,7 @@ func Device(s string) (d state.Device, err error) {
 		return bad(fmt.Sprintf("the permissions %q are not made of r, w and m", d.Permissions))
 	}
 	if !path.IsAbs(d.Host) || !path.IsAbs(d.Container) {
-		return bad("the paths must be absolute")
+		return bad("the paths must be absolute, or the name be one of a vendor's, as vendor.com/class=name")
 	}
 	d.Host, d.Container = path.Clean(d.Host), path.Clean(d.Container)
 	return d, nil

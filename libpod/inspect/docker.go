@@ -17,12 +17,25 @@ type DockerHostConfig struct {
 	*HostConfig
 	PidsLimit         *int64
 	DeviceCgroupRules []string
-	DeviceRequests    []struct{}
+	DeviceRequests    []DeviceRequest
 	KernelMemoryTCP   int64
+}
+
+// DeviceRequest is how Docker shows devices that vendors describe.
+type DeviceRequest struct {
+	Driver       string
+	Count        int
+	DeviceIDs    []string
+	Capabilities [][]string
+	Options      map[string]string
 }
 
 func (h *HostConfig) docker() *DockerHostConfig {
 	out := &DockerHostConfig{HostConfig: h}
+	if len(h.vendors) > 0 {
+		out.DeviceRequests = []DeviceRequest{{Driver: "cdi", DeviceIDs: h.vendors}}
+		h.Devices = slices.DeleteFunc(h.Devices, func(d Device) bool { return slices.Contains(h.vendors, d.PathOnHost) })
+	}
 	if h.PidsLimit != 0 {
 		out.PidsLimit = &h.PidsLimit
 	}

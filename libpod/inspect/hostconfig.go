@@ -72,6 +72,7 @@ type HostConfig struct {
 	CpusetCpus           string
 	CpusetMems           string
 	Devices              []Device
+	vendors              []string // of Devices those that vendors describe
 	DiskQuota            uint64
 	KernelMemory         int64
 	MemoryReservation    int64
@@ -160,6 +161,10 @@ func hostConfig(c Container) *HostConfig {
 	}
 	limits(h, res)
 	for _, d := range cfg.Devices {
+		if d.Vendor != "" {
+			h.vendors = append(h.vendors, d.Vendor)
+			d.Host, d.Container = d.Vendor, d.Vendor
+		}
 		h.Devices = append(h.Devices, Device{d.Host, d.Container, d.Permissions})
 	}
 	for _, u := range cfg.Ulimits {

@@ -31,6 +31,10 @@ func (b *builder) extras() error {
 		return invalid("--init-path needs --init")
 	}
 	x.HooksDirs = conf.Engine.HooksDirs
+	if vendors := func(d state.Device) bool { return d.Vendor != "" }; slices.ContainsFunc(c.Devices, vendors) ||
+		slices.ContainsFunc(conf.Containers.Devices, vendors) {
+		x.VendorDirs = conf.Engine.VendorDirs
+	}
 	x.HostsFile = firstOf(x.HostsFile, conf.Containers.BaseHostsFile)
 	x.NoHosts = x.NoHosts || conf.Containers.NoHosts
 	if len(conf.Containers.CgroupConf) > 0 {
@@ -128,7 +132,7 @@ func extrasUsed(x state.Extras) bool {
 		len(x.ChrootDirs) > 0 || x.NoHostname || x.NoHosts || x.HostsFile != "" || x.PidFile != "" ||
 		x.MonitorPidFile != "" || len(x.Requires) > 0 || x.Rootfs != nil || len(x.Secrets) > 0 ||
 		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" ||
-		x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0 || len(x.RuntimeFlags) > 0
+		x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0 || len(x.VendorDirs) > 0 || len(x.RuntimeFlags) > 0
 }
 
 // proxyNames are the variables that tell programs of a proxy.

@@ -126,7 +126,7 @@ func (b *builder) limits() error {
 	c.Sysctls = merged(b.sysctlDefaults(), c.Sysctls)
 	devices := slices.Clone(c.Devices)
 	for _, d := range conf.Devices {
-		if !slices.ContainsFunc(devices, func(o state.Device) bool { return o.Container == d.Container }) {
+		if !slices.ContainsFunc(devices, func(o state.Device) bool { return o.Container == d.Container && o.Vendor == d.Vendor }) {
 			devices = append(devices, d)
 		}
 	}

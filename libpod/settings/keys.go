@@ -11,6 +11,7 @@ func (e *Engine) setters(syn Syntax) map[string]setter {
 	return map[string]setter{
 		"active_service":                       text(&e.ActiveService),
 		"service_destinations":                 e.setDestinations,
+		"cdi_spec_dirs":                        list(&e.VendorDirs, same),
 		"cgroup_manager":                       text(&e.CgroupManager, "cgroupfs", "systemd"),
 		"detach_keys":                          func(v any) error { var s string; err := text(&s)(v); e.DetachKeys = &s; return err },
 		"env":                                  list(&e.Env, assignment),
@@ -212,7 +213,7 @@ func (n *Network) setPools(v any) error {
 // has no part in, or has no need of.
 func foreign(table, key string) bool {
 	known := map[string]string{
-		"engine": `add_compression additional_layer_stores_dir cdi_spec_dirs cgroup_check
+		"engine": `add_compression additional_layer_stores_dir cgroup_check
 			compat_api_enforce_docker_hub compose_providers compose_warning_logs compression_format compression_level
 			conmon_env_vars conmon_path conmonrs_env_vars conmonrs_path container_exit_policy database_backend
 			enable_port_reservation

@@ -53,6 +53,8 @@ type Engine struct {
 	StopTimeout *int
 	// HooksDirs are where hooks are, see libpod/hooks; none means the usual places.
 	HooksDirs []string
+	// VendorDirs are where vendors describe devices (CDI); none means the usual places.
+	VendorDirs []string
 	// InitPath is the program that --init puts in front.
 	InitPath string
 	// ImageVolumeMode is anonymous (bind), tmpfs or ignore (nullfs).

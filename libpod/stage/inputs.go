@@ -148,6 +148,9 @@ func (s *starter) sharedMemory(id string) (string, error) {
 // devices reads what the host has where the user named devices.
 func (s *starter) devices(in *spec.Inputs) error {
 	for _, d := range s.cfg.Devices {
+		if d.Vendor != "" {
+			continue // see addVendors
+		}
 		found, err := hostfacts.DeviceAt(d.Host)
 		if errors.Is(err, hostfacts.ErrNoDevice) {
 			below, berr := hostfacts.DevicesBelow(d.Host)

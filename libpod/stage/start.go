@@ -220,6 +220,9 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.addVendors(sp); err != nil {
+		return nil, err
+	}
 	if err := s.findHooks(sp); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,11 @@
 // standard library, x/sys and state/dirs only.
 package imagecall
 
-import "skiff/state/dirs"
+import (
+	"encoding/json"
+
+	"skiff/state/dirs"
+)
 
 // Version is the version of Request and Result.
 const Version = 1
@@ -36,6 +40,8 @@ const (
 	OpLogin  = "login"
 	OpLogout = "logout"
 	OpSign   = "sign"
+	// OpDevices finds what vendors say that a container with their devices needs.
+	OpDevices = "devices"
 	// OpSync makes the records below images/ agree with the store. Every other
 	// operation does so too when it finds a difference. All also removes layers
 	// that no image has.
@@ -111,6 +117,14 @@ type Request struct {
 	// SignDir is where signatures go instead of the registry's lookaside storage.
 	SignDir string `json:"signDir,omitempty"`
 
+	// Devices are names as vendor.com/class=name, DeviceDirs where vendors describe
+	// them (none: the usual places), and UID and GID whom nodes belong to for which
+	// the description does not say.
+	Devices    []string `json:"devices,omitempty"`
+	DeviceDirs []string `json:"deviceDirs,omitempty"`
+	UID        uint32   `json:"uid,omitempty"`
+	GID        uint32   `json:"gid,omitempty"`
+
 	// Search.
 	Term           string   `json:"term,omitempty"`
 	Limit          int      `json:"limit,omitempty"`
@@ -160,6 +174,11 @@ type Result struct {
 	Search []SearchResult `json:"search,omitempty"`
 	// Login is the user that is logged in (GetLogin), or the outcome's message.
 	Login string `json:"login,omitempty"`
+	// Spec is an OCI runtime specification that has what the devices need and
+	// nothing else; HostNodes are the host's nodes by their paths in the container,
+	// where these differ.
+	Spec      json.RawMessage   `json:"spec,omitempty"`
+	HostNodes map[string]string `json:"hostNodes,omitempty"`
 	// Failures are one line each, without "Error: ".
 	Failures []Failure `json:"failures,omitempty"`
 }

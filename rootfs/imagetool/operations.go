@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/registry"
 	"skiff/rootfs/store"
+	"skiff/rootfs/vendordevice"
 	"skiff/state"
 )
 
@@ -34,6 +36,9 @@ func (w *work) run(ctx context.Context) error {
 	operation, ok := operations()[w.req.Op]
 	if !ok {
 		return fmt.Errorf("operation %q is not known to this image tool", w.req.Op)
+	}
+	if w.req.Op == imagecall.OpDevices { // which is not about images
+		return operation(ctx, w)
 	}
 	var err error
 	if needsStore(w.req.Op) {
@@ -86,7 +91,20 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpLogout: logout,
 		imagecall.OpSign:   sign,
 		imagecall.OpSync:   syncStore,
+
+		imagecall.OpDevices: devices,
 	}
+}
+
+// devices finds what vendors say of their devices.
+func devices(_ context.Context, w *work) error {
+	spec, nodes, err := vendordevice.Resolve(w.req.DeviceDirs, w.req.Devices, w.req.UID, w.req.GID)
+	if err != nil {
+		return err
+	}
+	w.res.HostNodes = nodes
+	w.res.Spec, err = json.Marshal(spec)
+	return err
 }
 
 func pull(ctx context.Context, w *work) error {
