@@ -38,7 +38,10 @@ require (
 	tags.cncf.io/container-device-interface v1.1.1
 )
 
-require github.com/clipperhouse/displaywidth v0.11.0
+require (
+	github.com/clipperhouse/displaywidth v0.11.0
+	github.com/moby/patternmatcher v0.6.1
+)
 
 require (
 	cyphar.com/go-pathrs v0.2.6 // indirect

@@ -33,6 +33,9 @@ func do(ctx context.Context, req *imagecall.Request) *imagecall.Result {
 }
 
 func (w *work) run(ctx context.Context) error {
+	if w.req.Op == imagecall.OpBuild {
+		return w.build(ctx)
+	}
 	operation, ok := operations()[w.req.Op]
 	if !ok {
 		return fmt.Errorf("operation %q is not known to this image tool", w.req.Op)
@@ -42,23 +45,33 @@ func (w *work) run(ctx context.Context) error {
 	}
 	var err error
 	if needsStore(w.req.Op) {
-		w.store, err = store.Open(store.Options{
-			Roots: w.req.Roots, Driver: w.req.StorageDriver, DriverOptions: w.req.StorageOptions,
-			ImageStores: w.req.ImageStores,
-		})
-		if err != nil {
+		if err := w.openStore(ctx); err != nil {
 			return err
 		}
 		defer w.store.Close()
-		if err := w.store.Sync(ctx); err != nil {
-			return err
-		}
 	}
 	if w.session, err = registry.NewSession(w.req, w.store, os.Stderr); err != nil {
 		return err
 	}
 	defer w.session.Close()
 	return operation(ctx, w)
+}
+
+// openStore opens the store and makes the records agree with it.
+func (w *work) openStore(ctx context.Context) error {
+	s, err := store.Open(store.Options{
+		Roots: w.req.Roots, Driver: w.req.StorageDriver, DriverOptions: w.req.StorageOptions,
+		ImageStores: w.req.ImageStores,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Sync(ctx); err != nil {
+		s.Close()
+		return err
+	}
+	w.store = s
+	return nil
 }
 
 // syncStore has little to do: records and store were made to agree when the

@@ -1,0 +1,190 @@
+// Package build makes images from Dockerfiles: it decides which steps there are
+// to do, asks the cache for those that were done before, has the others done, and
+// hands the result over.
+//
+// Not here: reading Dockerfiles (recipe), opening contexts (source), placing files
+// (place), keeping results (cache), and running programs, which is the engine's.
+package build
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"skiff/rootfs/build/cache"
+	"skiff/rootfs/build/progress"
+	"skiff/rootfs/build/recipe"
+	"skiff/rootfs/build/source"
+	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
+	"skiff/rootfs/registry"
+)
+
+// Runner runs the programs of RUN; the engine does it.
+type Runner interface {
+	Run(ctx context.Context, step imagecall.Step, stdio [3]*os.File) (imagecall.StepResult, error)
+}
+
+// Tools are what a build works with.
+type Tools struct {
+	Request *imagecall.Request
+	// Images are the records of images, read without opening the store.
+	Images layer.Images
+	Runner Runner
+	// Open opens the image store and a session for registries with it; it is called
+	// once, and not at all by a build that finds everything done.
+	Open func() (*registry.Session, error)
+	// In and Out are the user's standard input and output, Err standard error.
+	In, Out, Err *os.File
+}
+
+// Builder is one build.
+type Builder struct {
+	Tools
+	opt     *imagecall.Build
+	cache   *cache.Cache
+	views   *views
+	digests *source.Digests
+	display progress.Display
+	inputs  *inputs
+	jobs    chan struct{}
+	began   time.Time
+	// host is this machine's platform.
+	host imgspec.Platform
+	// nonce makes the keys of steps different from all others (--no-cache).
+	nonce string
+
+	open func() (*registry.Session, error)
+	mu   sync.Mutex
+	// bases are images that stages begin with or take files from, by name and platform.
+	bases map[string]*base
+	undo  []func()
+}
+
+// Build carries out Tools.Request.Build.
+func Build(ctx context.Context, t Tools) (res imagecall.Result, err error) {
+	b := &Builder{
+		Tools: t, opt: t.Request.Build, began: time.Now(), host: hostPlatform(),
+		bases: map[string]*base{}, open: sync.OnceValues(t.Open),
+	}
+	if b.opt == nil {
+		return res, errors.New("cannot build: nothing says what")
+	}
+	jobs := b.opt.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0) + 1
+	}
+	b.jobs = make(chan struct{}, jobs)
+	defer b.cleanUp()
+	if err := b.prepare(); err != nil {
+		return res, err
+	}
+	res, err = b.build(ctx)
+	b.display.Close(err)
+	return res, err
+}
+
+// prepare opens what every build needs.
+func (b *Builder) prepare() (err error) {
+	roots := b.Request.Roots
+	if b.cache, err = cache.Open(roots); err != nil {
+		return err
+	}
+	b.later(b.cache.Close)
+	if b.views, err = newViews(roots); err != nil {
+		return err
+	}
+	b.later(b.views.close)
+	if b.display, err = progress.New(b.displayOptions()); err != nil {
+		return err
+	}
+	if b.opt.NoCache || len(b.opt.NoCacheStages) > 0 {
+		b.nonce = nonce()
+	}
+	return nil
+}
+
+// later has something done when the build ends.
+func (b *Builder) later(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.undo = append(b.undo, f)
+}
+
+func (b *Builder) cleanUp() {
+	for i := len(b.undo) - 1; i >= 0; i-- {
+		b.undo[i]()
+	}
+}
+
+// build does it all, for each platform in turn.
+func (b *Builder) build(ctx context.Context) (imagecall.Result, error) {
+	var res imagecall.Result
+	if err := b.openInputs(ctx); err != nil {
+		return res, err
+	}
+	if b.opt.Check || b.opt.Call != "" {
+		return b.call()
+	}
+	platforms, err := b.platforms()
+	if err != nil {
+		return res, err
+	}
+	var results []*result
+	for _, p := range platforms {
+		r, err := b.solve(ctx, p, len(platforms) > 1)
+		if err != nil {
+			return res, err
+		}
+		results = append(results, r)
+	}
+	res, err = b.export(ctx, results)
+	if err != nil {
+		return res, err
+	}
+	return res, b.exportCache(ctx, results)
+}
+
+// solve builds the wanted stage for one platform.
+func (b *Builder) solve(ctx context.Context, target imgspec.Platform, several bool) (*result, error) {
+	rec, err := recipe.Parse(b.inputs.dockerfile, b.recipeOptions(target))
+	if err != nil {
+		return nil, b.explain(err, nil)
+	}
+	s := newSolver(b, rec, target, several)
+	r, err := s.solve(ctx)
+	if err != nil {
+		return nil, b.explain(err, rec)
+	}
+	b.warn(rec)
+	return r, nil
+}
+
+func (b *Builder) recipeOptions(target imgspec.Platform) recipe.Options {
+	names := map[string]bool{}
+	for name := range b.opt.Contexts {
+		names[name] = true
+	}
+	return recipe.Options{
+		Name: b.inputs.dockerfileName, Args: b.opt.Args, Build: b.host, Target: target,
+		TargetStage: b.opt.Target, Contexts: names, Labels: b.opt.Labels,
+		Env: b.opt.Env, UnsetEnv: b.opt.UnsetEnv, UnsetLabels: b.opt.UnsetLabels,
+	}
+}
+
+// vertex shows a piece of work while it is being done.
+func (b *Builder) vertex(v progress.Vertex, work func(progress.Vertical) error) error {
+	shown := b.display.Begin(v)
+	err := work(shown)
+	if err != nil {
+		shown.Fail(err)
+		return err
+	}
+	shown.Done()
+	return nil
+}

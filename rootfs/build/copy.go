@@ -1,0 +1,123 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"skiff/rootfs/build/cache"
+	"skiff/rootfs/build/place"
+	"skiff/rootfs/build/recipe"
+	"skiff/rootfs/build/source"
+)
+
+// copy prepares a COPY or an ADD: its files are known by their content.
+func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
+	c := w.step.Copy
+	var items []place.Item
+	parts := []string{string(w.step.Key())}
+	local, remote := split(c)
+	if len(local) > 0 {
+		f, err := s.copyFrom(ctx, c)
+		if err != nil {
+			return err
+		}
+		sel := source.Selection{Sources: local, Parents: c.Parents, Excludes: c.Excludes}
+		d, err := f.digestOf(sel)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, d)
+		items = append(items, place.Item{Tree: f.tree, Selection: sel, Unpack: unpacks(c)})
+	}
+	for _, url := range remote {
+		got, err := s.inputs.remote(ctx, url, c)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, url, got.digest)
+		items = append(items, got.item)
+	}
+	// The names of owners are looked up in what is below.
+	if w.alone = c.Link && !named(c.Chown); w.alone {
+		w.key = key(append([]string{"link"}, parts...)...)
+	} else {
+		w.key = key(append([]string{"copy", out.key}, parts...)...)
+	}
+	below := *out
+	w.do = func(ctx context.Context, into *cache.Work, _ vertical) error {
+		return s.place(ctx, &below, w, into, items)
+	}
+	return nil
+}
+
+// split tells sources that are fetched from those in a tree.
+func split(c *recipe.Copy) (local, remote []string) {
+	for _, src := range c.Sources {
+		if c.Add && isRemote(src) {
+			remote = append(remote, src)
+		} else {
+			local = append(local, src)
+		}
+	}
+	return local, remote
+}
+
+func (s *solver) copyFrom(ctx context.Context, c *recipe.Copy) (*files, error) {
+	o := recipe.Origin{Stage: c.FromStage}
+	switch {
+	case c.FromContext:
+		o.Context = c.From
+	case c.FromStage < 0:
+		o.Image = c.From
+	}
+	return s.from(ctx, o)
+}
+
+// place copies into a new layer.
+func (s *solver) place(ctx context.Context, out *stageResult, w *work, into *cache.Work, items []place.Item) (err error) {
+	req := place.Request{Copy: w.step.Copy, Items: items, Warn: s.display.Warn}
+	below := w.below
+	if req.Copy.Link {
+		below = nil
+		if req.Accounts, err = s.views.read(out.key, w.below); err != nil {
+			return err
+		}
+	}
+	root, done, err := s.views.write(below, into)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return place.Copy(ctx, root, req)
+}
+
+// named reports whether an owner is given by name.
+func named(chown string) bool { return strings.Trim(chown, "0123456789:") != "" }
+
+// workdir prepares a WORKDIR: the directory is made where it is missing.
+func (s *solver) workdir(out *stageResult, w *work) error {
+	w.key = key("workdir", out.key, string(w.step.Key()))
+	w.do = func(_ context.Context, into *cache.Work, _ vertical) (err error) {
+		root, done, err := s.views.write(w.below, into)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, done()) }()
+		if err := root.MkdirAll(w.step.Dir, 0o755, 0, 0); err != nil {
+			return fmt.Errorf("cannot make the directory %s: %w", w.step.Dir, err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// unpacks reports whether archives among the local sources are unpacked: those of
+// ADD, unless --unpack says no.
+func unpacks(c *recipe.Copy) bool {
+	if c.Unpack != nil {
+		return *c.Unpack
+	}
+	return c.Add
+}
