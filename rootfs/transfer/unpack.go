@@ -31,11 +31,15 @@ type UnpackOptions struct {
 	// Untrusted leaves out what could harm the machine that files of a container
 	// are copied to: devices, capabilities and set-user-id bits.
 	Untrusted bool
+	// NoDevices leaves out devices only.
+	NoDevices bool
 	// Root gives the root itself what the archive says of it; else that is only
 	// done below a base.
 	Root bool
 	// KeepTop leaves the directory that is unpacked into as it is.
 	KeepTop bool
+	// Admit is asked about each entry before it is made; may be nil.
+	Admit func(h *tar.Header) error
 	// Warn is told, in one line each, what was left out; may be nil.
 	Warn func(string)
 }
@@ -75,6 +79,11 @@ func Unpack(r io.Reader, root *safepath.Root, base string, opt UnpackOptions) er
 		}
 		if err != nil {
 			return fmt.Errorf("cannot read the archive: %w", err)
+		}
+		if opt.Admit != nil {
+			if err := opt.Admit(h); err != nil {
+				return fmt.Errorf("cannot unpack %q: %w", h.Name, err)
+			}
 		}
 		if err := u.entry(h, in); err != nil {
 			return err
@@ -118,7 +127,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		return err
 	}
 	device := h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock
-	if device && u.opt.Untrusted {
+	if device && (u.opt.Untrusted || u.opt.NoDevices) {
 		u.opt.Warn(fmt.Sprintf("%s is left out: it is a device", h.Name))
 		return nil
 	}
