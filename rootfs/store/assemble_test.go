@@ -62,7 +62,7 @@ func upper(t *testing.T, dir, text string) {
 	old := time.Unix(1_000_000_000, 123)
 	must(t,
 		os.MkdirAll(at("usr/bin"), 0o755), os.MkdirAll(at("secret"), 0o700), os.MkdirAll(at("new"), 0o755),
-		os.WriteFile(at("usr/bin/tool"), []byte(text), 0o755), os.Chmod(at("usr/bin/tool"), 0o4755),
+		os.WriteFile(at("usr/bin/tool"), []byte(text), 0o755), unix.Chmod(at("usr/bin/tool"), 0o4755),
 		os.Chown(at("secret"), 1000, 2000),
 		os.Link(at("usr/bin/tool"), at("usr/bin/same")), os.Symlink("tool", at("usr/bin/link")),
 		unix.Mkfifo(at("pipe"), 0o622), unix.Mknod(at("usr/removed"), unix.S_IFCHR, 0), unix.Mknod(at("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))),
@@ -276,5 +276,40 @@ func TestAssembleRefusesWhatHasChanged(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(s.roots.Storage(), "overlay", "staging"))
 	if err == nil && len(left) > 0 {
 		t.Errorf("%d staging directories are left", len(left))
+	}
+}
+
+func BenchmarkAssemble(b *testing.B) {
+	top := b.TempDir()
+	s, err := Open(Options{Roots: dirs.Roots{Data: filepath.Join(top, "data"), Run: filepath.Join(top, "run")}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		var a Assembly
+		var ids []string
+		for range 10 {
+			n++
+			dir := fmt.Sprintf("%s/layer%d", top, n)
+			_ = os.Mkdir(dir, 0o755)
+			for j := range 100 {
+				_ = os.WriteFile(fmt.Sprintf("%s/%d", dir, j), []byte(fmt.Sprint(n)), 0o644)
+			}
+			f, _ := os.CreateTemp(top, "")
+			res, err := layertar.Digest(context.Background(), dir, layertar.Options{}, f)
+			if err != nil {
+				b.Fatal(err)
+			}
+			a.Layers = append(a.Layers, NewLayer{Dir: dir, DiffID: res.DiffID, Size: res.Size, TarSplit: f})
+			ids = append(ids, res.DiffID)
+		}
+		a.Config, _ = json.Marshal(map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
+		b.StartTimer()
+		if _, _, err := s.Assemble(context.Background(), a); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

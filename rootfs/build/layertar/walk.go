@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -162,7 +161,7 @@ func (w *walker) subdirectory(dir int, name string, e *entry, isOpaque bool) err
 	if err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}
-	return w.directory(d, path)
+	return w.directory(os.NewFile(uintptr(d), path), path)
 }
 
 // mark is the header of an empty file that says something about its neighbours.
@@ -211,30 +210,44 @@ func (w *walker) fill(dir int, name string, e *entry, st *unix.Stat_t) error {
 		if st.Size == 0 {
 			return nil
 		}
-		f, err := openAt(dir, name, 0)
+		fd, err := openAt(dir, name, 0)
 		if err != nil {
 			return err
 		}
 		if st.Size > small {
-			e.file = f
-			_ = unix.Fadvise(int(f.Fd()), 0, min(st.Size, 16<<20), unix.FADV_WILLNEED)
+			e.file = os.NewFile(uintptr(fd), name)
+			_ = unix.Fadvise(fd, 0, min(st.Size, 16<<20), unix.FADV_WILLNEED)
 			return nil
 		}
-		defer f.Close()
-		e.content = make([]byte, st.Size)
-		if _, err := io.ReadFull(f, e.content); err != nil {
-			return errors.New("it changed while it was read")
-		}
+		defer unix.Close(fd)
+		e.content, err = readAll(fd, st.Size)
+		return err
 	}
 	return nil
 }
 
-func openAt(dir int, name string, flags int) (*os.File, error) {
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, 0)
-	if err != nil {
-		return nil, err
+// openAt gives a bare descriptor: an os.File would ask the kernel each time
+// whether one can wait for the file.
+func openAt(dir int, name string, flags int) (int, error) {
+	return unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
+}
+
+func readAll(fd int, size int64) ([]byte, error) {
+	content := make([]byte, size)
+	for at := 0; at < len(content); {
+		n, err := unix.Read(fd, content[at:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, errors.New("it changed while it was read")
+		}
+		at += n
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return content, nil
 }
 
 // attributes adds the extended attributes that images have: capabilities and the
