@@ -17,6 +17,9 @@ type Roots struct {
 	// VolumePath holds the volumes where they are not to be below Data. Option
 	// --volumepath.
 	VolumePath string `json:",omitempty"`
+	// Steps says that the containers meant are the steps of builds, whose records are
+	// kept apart, so that nothing else meets them.
+	Steps bool `json:",omitempty"`
 }
 
 // Default gives the roots of the calling user: /var/lib/skiff and /run/skiff
@@ -38,7 +41,30 @@ func Default(uid int) Roots {
 }
 
 // Containers holds one directory per container.
-func (r Roots) Containers() string { return filepath.Join(r.Data, "containers") }
+func (r Roots) Containers() string {
+	if r.Steps {
+		return filepath.Join(r.Builds(), "containers")
+	}
+	return filepath.Join(r.Data, "containers")
+}
+
+// Builds holds what builds keep: BuildSteps one directory per step that was done
+// (rootfs/build/cache), BuildWork one per build that runs, BuildContexts the
+// digests of files of contexts, BuildResults one file per image that came out, by
+// key, and BuildMounts what RUN --mount=type=cache shows.
+func (r Roots) Builds() string        { return filepath.Join(r.Data, "builds") }
+func (r Roots) BuildSteps() string    { return filepath.Join(r.Builds(), "steps") }
+func (r Roots) BuildWork() string     { return filepath.Join(r.Builds(), "work") }
+func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contexts") }
+func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
+func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
+
+// BuildSecrets holds one directory per build with what its steps are to see and
+// nobody else, such as secrets and sockets.
+func (r Roots) BuildSecrets() string { return filepath.Join(r.Run, "builds") }
+
+// BuildsRunning is held shared by each build under way.
+func (r Roots) BuildsRunning() string { return filepath.Join(r.Builds(), "running.lock") }
 
 // ShiftedLayers holds copies of layers whose files belong to other ids, for user
 // namespaces where owners cannot be mapped (rootfs/layer, Shifted).
