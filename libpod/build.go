@@ -2,6 +2,11 @@ package libpod
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"skiff/rootfs/imagecall"
 )
@@ -39,5 +44,47 @@ func (e *Engine) Build(ctx context.Context, req BuildRequest, s Streams) (imagec
 		call.AuthFile, call.CertDir, call.TLSVerify = t.Authfile, t.CertDir, t.TLSVerify
 		call.Username, call.Password, call.Retry, call.RetryDelay = t.Username, t.Password, t.Retry, t.RetryDelay
 	}
-	return e.imageTool(ctx, call, imageStdio{s.In, s.Out, s.Err})
+	held, err := e.holdBuilds(ctx)
+	if err != nil {
+		return imagecall.Result{}, err
+	}
+	defer held.Release()
+	conn, theirs, err := stepSocket()
+	if err != nil {
+		return imagecall.Result{}, err
+	}
+	defer theirs.Close()
+	run := &stepRun{e: e.steps(), req: req}
+	served := make(chan error, 1)
+	go func() { served <- imagecall.Serve(ctx, conn, run.handle) }()
+	res, err := e.callTool(ctx, call, imageStdio{s.In, s.Out, s.Err}, theirs)
+	theirs.Close()
+	if err != nil {
+		conn.Close() // perhaps the tool never had its end
+	}
+	serveErr := <-served
+	conn.Close()
+	if err == nil {
+		err = serveErr
+	}
+	e.warnOf(run.awaitSteps())
+	e.warnOf(e.LeaveCgroups())
+	return res, err
+}
+
+// stepSocket makes the connection on which the tool has programs run.
+func stepSocket() (*net.UnixConn, *os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot start the image tool: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "steps")
+	ours := os.NewFile(uintptr(pair[0]), "steps")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("cannot start the image tool: %w", err)
+	}
+	return conn.(*net.UnixConn), theirs, nil
 }

@@ -9,6 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"skiff/rootfs/imagecall"
 	"skiff/runtime/program"
@@ -23,6 +27,12 @@ type imageStdio struct{ in, out, err *os.File }
 // tool could not do comes back as Failures in the result, not as an error: an
 // error means that there was no result.
 func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio imageStdio) (imagecall.Result, error) {
+	return e.callTool(ctx, req, stdio, nil)
+}
+
+// callTool is imageTool, with a further descriptor for the tool, which then has a
+// mount namespace of its own, too.
+func (e *Engine) callTool(ctx context.Context, req imagecall.Request, stdio imageStdio, steps *os.File) (imagecall.Result, error) {
 	var res imagecall.Result
 	req.Version = imagecall.Version
 	req.Roots = e.Roots
@@ -45,9 +55,16 @@ func (e *Engine) imageTool(ctx context.Context, req imagecall.Request, stdio ima
 		return res, err
 	}
 	defer answer.Close()
-	wait, err := e.startTool(ctx, path, []*os.File{stdio.in, stdio.out, stdio.err, ask, reply})
+	files := []*os.File{stdio.in, stdio.out, stdio.err, ask, reply}
+	if steps != nil {
+		files = append(files, steps)
+	}
+	wait, err := e.startTool(ctx, path, files)
 	ask.Close()
 	reply.Close()
+	if steps != nil {
+		steps.Close() // who reads from the other end is to see the tool's end
+	}
 	if err != nil {
 		return res, fmt.Errorf("cannot start the image tool: %w", err)
 	}
@@ -86,6 +103,25 @@ func withNull(files []*os.File) ([]*os.File, func(), error) {
 	return out, func() { null.Close() }, nil
 }
 
+// stepsAt is which of the tool's files is imagecall.StepsFD, for builds.
+const stepsAt = imagecall.StepsFD
+
+// toolGrace is how long a build may take to end in order when it was interrupted.
+const toolGrace = 10 * time.Second
+
+// endTool ends the tool when its caller does not want it any more: one that
+// builds has programs and mounts to end before.
+func endTool(p *os.Process, pidfd *os.File, builds bool) {
+	if builds {
+		p.Signal(syscall.SIGTERM)
+		poll := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(poll, int(toolGrace.Milliseconds())); n > 0 {
+			return
+		}
+	}
+	p.Kill()
+}
+
 // startTool starts the tool, for an ordinary user as root of the user's own
 // namespace, where layers can have the owners they say.
 func (e *Engine) startTool(ctx context.Context, path string, files []*os.File) (func() error, error) {
@@ -99,7 +135,7 @@ func (e *Engine) startTool(ctx context.Context, path string, files []*os.File) (
 		if err != nil {
 			return nil, err
 		}
-		stop := context.AfterFunc(ctx, func() { p.Kill() })
+		stop := context.AfterFunc(ctx, func() { endTool(p.Process, p.PidFD, len(files) > stepsAt) })
 		return func() error {
 			defer stop()
 			defer p.PidFD.Close()
@@ -121,6 +157,12 @@ func (e *Engine) startTool(ctx context.Context, path string, files []*os.File) (
 		cmd.Stderr = files[2]
 	}
 	cmd.ExtraFiles = files[3:]
+	if len(files) > stepsAt {
+		// Mounts of the new namespace are private before the tool begins.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = toolGrace
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

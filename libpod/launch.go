@@ -37,8 +37,11 @@ type launchOptions struct {
 	files []*os.File
 	// detached says that nobody waits for the container.
 	detached bool
-	// ahead is a monitor that was started before, nil without one.
+	// ahead is a monitor that was started before, with stdio where that is set; nil
+	// without one.
 	ahead *monitorclient.Prepared
+	// bound ends the container with the caller.
+	bound bool
 }
 
 // launch starts a container: it holds the container's lock until the monitor
@@ -162,7 +165,7 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 		start.Spawned = func(pid int) { leaveSession(ctx, cfg, pid) }
 	}
 	m := opt.ahead
-	if m == nil || opt.stdio != nil {
+	if m == nil {
 		if e.Rootless() {
 			join, err := e.sharedUserNamespace(cfg)
 			if err != nil {
@@ -250,6 +253,14 @@ func (e *Engine) warnOf(err error) {
 	}
 }
 
+// nameFile is what reserves the container's name, if it has one.
+func (e *Engine) nameFile(cfg *state.Config) string {
+	if cfg.Name == "" {
+		return ""
+	}
+	return e.Roots.Name(cfg.Name)
+}
+
 func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch {
 	c := e.Roots.Container(cfg.ID)
 	l := wire.Launch{
@@ -258,7 +269,8 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		Name:        cfg.Name,
 		DataDir:     c.Data,
 		RunDir:      c.Run,
-		NameFile:    e.Roots.Name(cfg.Name),
+		NameFile:    e.nameFile(cfg),
+		Bound:       opt.bound,
 		CIDFile:     cfg.CIDFile,
 		BootID:      e.Store.BootID,
 		Terminal:    cfg.Process.Terminal,

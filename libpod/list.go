@@ -68,6 +68,7 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 // thousand of them are to be there before anybody notices. Of the configs only
 // what lists show is there, see state.SurveyReader.Ended.
 func (e *Engine) containers() ([]Container, error) {
+	e.warnOf(e.repairSteps(context.Background()))
 	survey, err := e.Store.Survey()
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (e *Engine) status(ctx context.Context, id string) (state.Status, error) {
 // containers and takes down containers whose monitor is gone. It does not wait
 // for locks, so it is called by commands that look at all containers.
 func (e *Engine) Repair(ctx context.Context) error {
-	errs := []error{e.Store.Sweep()}
+	errs := []error{e.Store.Sweep(), e.repairSteps(ctx)}
 	survey, err := e.Store.Survey()
 	if err != nil {
 		return err

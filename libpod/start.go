@@ -98,7 +98,10 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 	defer closeAll(lo.files...)
 	if !opt.Detach {
 		lo.attach, lo.size = streams(opt.Attach), opt.Attach.Size
-		lo.stdio = direct(cfg, opt.Attach)
+		if lo.stdio = direct(cfg, opt.Attach); lo.stdio != nil {
+			lo.ahead.Cancel() // it would have no streams
+			lo.ahead = nil
+		}
 	}
 	session, err := e.launch(ctx, cfg.ID, lo)
 	if err != nil {

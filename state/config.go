@@ -161,6 +161,8 @@ const (
 	MountTmpfs  = "tmpfs"
 	MountImage  = "image"
 	MountRamfs  = "ramfs"
+	// MountLayers shows Mount.Layers, in steps of builds.
+	MountLayers = "layers"
 )
 
 // Mount is something mounted into the container. Docker: -v, --mount, --tmpfs.
@@ -191,10 +193,14 @@ type Mount struct {
 	// Anonymous marks a volume that got a generated name and goes with the
 	// container (rm -v, --rm).
 	Anonymous bool `json:"anonymous,omitempty"`
-	// Subpath is the part of the volume to mount. Docker: volume-subpath.
+	// Subpath is the part of the volume, image or layers to mount. Docker:
+	// volume-subpath.
 	Subpath string `json:"subpath,omitempty"`
 	// Missing is set where the host path was made because it did not exist (-v).
 	MakeSource bool `json:"makeSource,omitempty"`
+	// Layers are directories that are shown merged, lowest first (layers). What is
+	// written to them is thrown away.
+	Layers []string `json:"layers,omitempty"`
 }
 
 // InMemory reports whether the mount has no source: its files are gone with the

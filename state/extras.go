@@ -92,6 +92,21 @@ type Extras struct {
 	// RuntimeFlags are options of the OCI runtime's own, without the dashes, such as
 	// "debug" or "log-format=text". Podman: --runtime-flag.
 	RuntimeFlags []string `json:"runtimeFlags,omitempty"`
+
+	// Build makes the container a step of a build; nil for all others.
+	Build *BuildStep `json:"build,omitempty"`
+}
+
+// BuildStep is what a step of a build works on: a root file system of directories
+// that belong to the build and outlive the container. Such a container has no name,
+// no image and no list that shows it, see dirs.Roots.Steps.
+type BuildStep struct {
+	// Lower are the layers below, lowest first, Upper and Work the writable one, as
+	// overlay takes them. Upper holds afterwards what the program changed, without
+	// the places of mounts.
+	Lower []string `json:"lower,omitempty"`
+	Upper string   `json:"upper"`
+	Work  string   `json:"work"`
 }
 
 // Link is another container that a container knows by a name. Docker: --link.

@@ -39,8 +39,8 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// Create stores a new container. cfg.ID and cfg.Name are set by the caller;
-// ErrExists means that one of them is taken.
+// Create stores a new container. cfg.ID and cfg.Name are set by the caller, of
+// which the latter may be empty; ErrExists means that one of them is taken.
 //
 // Until config.json is there the directory is half made. Its maker holds the
 // container's lock, so a process that can take the lock on a directory without
@@ -83,14 +83,16 @@ func (s *Store) create(cfg *Config) (err error) {
 			os.RemoveAll(c.Data)
 		}
 	}()
-	if err := s.reserve(cfg.Name, cfg.ID); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(s.Roots.Name(cfg.Name))
+	if cfg.Name != "" {
+		if err := s.reserve(cfg.Name, cfg.ID); err != nil {
+			return err
 		}
-	}()
+		defer func() {
+			if err != nil {
+				os.Remove(s.Roots.Name(cfg.Name))
+			}
+		}()
+	}
 	for _, dir := range []string{c.Upper(), c.Work(), c.Rootfs()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return fmt.Errorf("cannot make the writable layer: %w", err)

@@ -19,6 +19,9 @@ import (
 // the user mounts on /run. An empty one is one file in the writable layer: that
 // costs less than a mount.
 func (s *starter) containerEnv(in *spec.Inputs) error {
+	if s.cfg.Extra().Build != nil {
+		return nil // it would be in the layer
+	}
 	tmpfs := s.cfg.ReadOnly && s.cfg.ReadOnlyTmpfs || s.cfg.Extra().Systemd
 	for _, m := range s.cfg.Mounts {
 		switch {

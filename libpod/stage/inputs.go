@@ -230,6 +230,12 @@ func (s *starter) sources(in *spec.Inputs) error {
 				return err
 			}
 			in.Sources[m.Target] = path
+		case state.MountLayers:
+			path, err := s.layersMount(m, m.Layers, "what is to be seen at "+m.Target)
+			if err != nil {
+				return err
+			}
+			in.Sources[m.Target] = path
 		}
 	}
 	return nil

@@ -191,7 +191,9 @@ func (s *starter) mountRoot() error {
 		UserNS:   s.facts.UserNS,
 		Volatile: s.cfg.AutoRemove,
 	}
-	if s.cfg.Image.ID != "" {
+	if s.cfg.Extra().Build != nil {
+		o = s.overlay(target)
+	} else if s.cfg.Image.ID != "" {
 		img, err := s.engine.Images.Load(s.cfg.Image.ID)
 		if err != nil {
 			return fmt.Errorf("cannot find the container's image: %w", err)
@@ -221,6 +223,9 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		return nil, err
 	}
 	if err := s.addVendors(sp); err != nil {
+		return nil, err
+	}
+	if err := s.coverStubs(sp); err != nil {
 		return nil, err
 	}
 	if err := s.findHooks(sp); err != nil {

@@ -339,4 +339,7 @@ func (c *conn) close() {
 	if c.sess != nil {
 		c.sess.detachClient(c)
 	}
+	if c == c.m.launcher {
+		c.m.launcherLeft()
+	}
 }

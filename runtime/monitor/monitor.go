@@ -59,6 +59,8 @@ type monitor struct {
 	conns []*conn
 	// launcher is the connection that sent the Launch.
 	launcher *conn
+	// left says that its other end has gone.
+	left bool
 
 	doing  activity
 	main   *session

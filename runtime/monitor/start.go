@@ -71,6 +71,9 @@ func (m *monitor) spawnStart() error {
 
 // created records a container that waits to begin, then lets it.
 func (m *monitor) created(st *stage) error {
+	if m.left {
+		return errors.New("who started the container has gone")
+	}
 	r := st.report
 	m.reserved, st.fds = st.fds, nil
 	m.warnings = r.Warnings
@@ -118,8 +121,30 @@ func (m *monitor) started() {
 	switch {
 	case m.pending != nil:
 		m.ended(*m.pending)
+	case m.left:
+		m.killFirst()
 	case m.terminating:
 		m.terminate()
+	}
+}
+
+// launcherLeft is called when the launching connection has ended: a container
+// that is bound to it ends too.
+func (m *monitor) launcherLeft() {
+	if !m.l.Bound || m.doing == leaving {
+		return
+	}
+	m.left = true
+	if m.doing == running {
+		m.killFirst()
+	}
+}
+
+// killFirst kills the first process, and with it those of its pid namespace.
+func (m *monitor) killFirst() {
+	if m.pid > 0 { // not yet reaped
+		unix.Kill(m.pid, unix.SIGKILL)
+		teardown.Thaw(m.status.Teardown.Cgroups)
 	}
 }
 
@@ -132,8 +157,7 @@ func (m *monitor) limitTime() {
 		m.timeoutTimer = nil
 		if m.pid > 0 { // not yet reaped
 			m.timedOut = true
-			unix.Kill(m.pid, unix.SIGKILL)
-			teardown.Thaw(m.status.Teardown.Cgroups)
+			m.killFirst()
 		}
 	})
 }

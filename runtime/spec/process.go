@@ -34,7 +34,11 @@ func (b *builder) process() error {
 		p.Args = append([]string{b.initTarget(), "--"}, p.Args...)
 	}
 	p.Terminal = cfg.Terminal
-	p.Env = Environment(cfg.Env, b.hostname(), b.in.User.Home, cfg.Terminal)
+	hostname := b.hostname()
+	if b.cfg.Extra().Build != nil {
+		hostname = "" // its variables are the Dockerfile's; only what exec(3) and shells need is added
+	}
+	p.Env = Environment(cfg.Env, hostname, b.in.User.Home, cfg.Terminal)
 	if b.in.Notify != "" {
 		p.Env = append(p.Env, "NOTIFY_SOCKET="+notifyTarget+"/"+dirs.NotifySocket)
 	}

@@ -126,6 +126,8 @@ type Launch struct {
 	Direct bool `json:"direct,omitempty"`
 	// Attach makes the launching connection a client of the container's streams.
 	Attach *Attach `json:"attach,omitempty"`
+	// Bound has the container killed when the launching connection ends.
+	Bound bool `json:"bound,omitempty"`
 
 	Log     state.LogConfig     `json:"log"`
 	Restart state.RestartPolicy `json:"restart"`
