@@ -66,11 +66,12 @@ func newBed(t *testing.T) *bed {
 	if os.Geteuid() != 0 {
 		t.Skip("not running as root")
 	}
-	top, err := os.MkdirTemp("/var/tmp", "skiff-builds-")
+	top, err := os.MkdirTemp("/var/tmp", "sb-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		unmountAll(top)
 		if err := os.RemoveAll(top); err != nil {
 			t.Errorf("left behind: %v", err)
 		}
@@ -95,6 +96,16 @@ func newBed(t *testing.T) *bed {
 	b.serve(t)
 	b.startAgent(t)
 	return b
+}
+
+// unmountAll takes away what buildah leaves mounted in its storage.
+func unmountAll(top string) {
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], top+"/buildah/") {
+			_ = unix.Unmount(f[4], unix.MNT_DETACH) // removal says what stays
+		}
+	}
 }
 
 // addBase puts an image's archive into the registry and remembers its files.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -86,19 +87,7 @@ func (k *kase) compareAll(t *testing.T, b *bed, skiff *engine, others map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := map[string]*result{}
-	for _, name := range k.others {
-		e := others[name]
-		if e == nil {
-			continue
-		}
-		r, err := e.make(k, dir)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		made[name] = r
-	}
+	made := k.makeAll(t, dir, others)
 	if *record && made["buildkit"] != nil {
 		if err := k.write(made["buildkit"]); err != nil {
 			t.Fatal(err)
@@ -130,6 +119,29 @@ func (k *kase) compareAll(t *testing.T, b *bed, skiff *engine, others map[string
 	if err := os.RemoveAll(dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// makeAll builds the case with the others that it names, at the same time.
+func (k *kase) makeAll(t *testing.T, dir string, others map[string]*engine) map[string]*result {
+	made := map[string]*result{}
+	var mu sync.Mutex // of made
+	var wg sync.WaitGroup
+	for _, name := range k.others {
+		if e := others[name]; e != nil {
+			wg.Go(func() {
+				r, err := e.make(k, dir)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				made[name] = r
+			})
+		}
+	}
+	wg.Wait()
+	return made
 }
 
 // makeOne builds the case with one engine.

@@ -194,7 +194,8 @@ func newDocker(t *testing.T, b *bed) *engine {
 // daemonTop makes a daemon's directory, whose last part is unique.
 func (b *bed) daemonTop(t *testing.T, name string) string {
 	t.Helper()
-	top := filepath.Join(b.top, name+"-"+filepath.Base(b.top))
+	// Short, since sockets are made below it.
+	top := filepath.Join(b.top, name[:1]+name[len(name)-1:]+strings.TrimPrefix(filepath.Base(b.top), "sb"))
 	if err := os.MkdirAll(filepath.Join(top, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
