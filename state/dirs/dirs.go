@@ -48,6 +48,17 @@ func (r Roots) Containers() string {
 	return filepath.Join(r.Data, "containers")
 }
 
+// Builds holds what builds keep: BuildSteps one directory per step that was done
+// (rootfs/build/cache), BuildWork one per build that runs, BuildContexts the
+// digests of files of contexts, BuildResults one file per image that came out, by
+// key, and BuildMounts what RUN --mount=type=cache shows.
+func (r Roots) Builds() string        { return filepath.Join(r.Data, "builds") }
+func (r Roots) BuildSteps() string    { return filepath.Join(r.Builds(), "steps") }
+func (r Roots) BuildWork() string     { return filepath.Join(r.Builds(), "work") }
+func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contexts") }
+func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
+func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
+
 // Storage is containers/storage's own root, StorageRun its run root.
 func (r Roots) Storage() string    { return filepath.Join(r.Data, "storage") }
 func (r Roots) StorageRun() string { return filepath.Join(r.Run, "storage") }
