@@ -59,6 +59,98 @@ func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contex
 func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
 func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
 
+// BuildSecrets holds one directory per build with what its steps are to see and
+// nobody else, such as secrets and sockets.
+func (r Roots) BuildSecrets() string { return filepath.Join(r.Run, "builds") }
+
+// BuildsRunning is held shared by each build under way.
+func (r Roots) BuildsRunning() string { return filepath.Join(r.Builds(), "running.lock") }
+
+// ShiftedLayers holds copies of layers whose files belong to other ids, for user
+// namespaces where owners cannot be mapped (rootfs/layer, Shifted).
+func (r Roots) ShiftedLayers() string { return filepath.Join(r.Data, "shifted") }
+
+// UserNamespacesLock is held while ids are given to a container that no other
+// has, until its record is there.
+func (r Roots) UserNamespacesLock() string { return filepath.Join(r.Data, "userns.lock") }
+
+// Names holds one file per container name, made O_EXCL, with the id in it.
+func (r Roots) Names() string { return filepath.Join(r.Data, "names") }
+
+// Name is the file that reserves a container name.
+func (r Roots) Name(name string) string { return filepath.Join(r.Names(), name) }
+
+// Images holds one record per image and the name index.
+func (r Roots) Images() string { return filepath.Join(r.Data, "images") }
+
+// Image is an image's record.
+func (r Roots) Image(id string) string { return filepath.Join(r.Images(), id+".json") }
+
+// ImageLock is held shared while a container is made from an image, and
+// exclusive while images are removed.
+func (r Roots) ImageLock() string { return filepath.Join(r.Images(), "lock") }
+
+// ImageNames holds one file per image name (escaped), with the id in it.
+func (r Roots) ImageNames() string { return filepath.Join(r.Images(), "names") }
+
+// ImageRecordsLock is held by whoever changes image records, and only for as
+// long as that takes.
+func (r Roots) ImageRecordsLock() string { return filepath.Join(r.Images(), "records.lock") }
+
+// ImageLayersLock is held shared while an image is added to the store, and
+// exclusive while layers without an image are removed.
+func (r Roots) ImageLayersLock() string { return filepath.Join(r.Images(), "layers.lock") }
+
+// ImagePulls holds one lock file per image that is being pulled.
+func (r Roots) ImagePulls() string { return filepath.Join(r.Images(), "pulls") }
+
+// Spool holds one directory per running image tool, for blobs on their way.
+func (r Roots) Spool() string { return filepath.Join(r.Data, "spool") }
+
+// SharedImages holds the records of the images of one list of shared stores,
+// which key stands for. They are derived, so they live below the run root.
+func (r Roots) SharedImages(key string) string { return filepath.Join(r.Run, "images", key) }
+
+// Volumes holds one directory per volume.
+func (r Roots) Volumes() string {
+	if r.VolumePath != "" {
+		return r.VolumePath
+	}
+	return filepath.Join(r.Data, "volumes")
+}
+
+// Volume is a volume's directory, VolumeRecord its record, VolumeData its
+// content. VolumeLock is held by whoever fills or removes it, VolumeFill is
+// content on its way into it, and VolumeTrash is the whole directory on its way
+// out; no volume can have its name.
+func (r Roots) Volume(name string) string       { return filepath.Join(r.Volumes(), name) }
+func (r Roots) VolumeRecord(name string) string { return filepath.Join(r.Volume(name), "volume.json") }
+func (r Roots) VolumeData(name string) string   { return filepath.Join(r.Volume(name), "_data") }
+func (r Roots) VolumeLock(name string) string   { return filepath.Join(r.Volume(name), "lock") }
+func (r Roots) VolumeFill(name string) string   { return filepath.Join(r.Volume(name), "_fill") }
+func (r Roots) VolumeTrash(name string) string  { return filepath.Join(r.Volumes(), ".removing-"+name) }
+
+// Secrets holds one record per secret, content included, for root's (or the
+// user's) eyes only.
+func (r Roots) Secrets() string { return filepath.Join(r.Data, "secrets") }
+
+// Secret is a secret's record; its name cannot begin with a dot.
+func (r Roots) Secret(name string) string { return filepath.Join(r.Secrets(), name+".json") }
+
+// SecretsLock is held by whoever adds or removes one.
+func (r Roots) SecretsLock() string { return filepath.Join(r.Secrets(), ".lock") }
+
+// NetworkRecord is a network's record.
+func (r Roots) NetworkRecord(name string) string {
+	return filepath.Join(r.Data, "networks", name+".json")
+}
+
+// Network is a network's directory below the run root: leases and lock.
+func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
+
+// Events is the log of what happened, where the user has chosen no other file.
+func (r Roots) Events() string { return filepath.Join(r.Data, "events", "events.log") }
+
 // Storage is containers/storage's own root, StorageRun its run root.
 func (r Roots) Storage() string    { return filepath.Join(r.Data, "storage") }
 func (r Roots) StorageRun() string { return filepath.Join(r.Run, "storage") }

@@ -30,7 +30,7 @@ func must(t testing.TB, errs ...error) {
 }
 
 // layer makes an upper directory with one of everything.
-func layer(t *testing.T) string {
+func makeLayer(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("devices, owners and overlay's marks need root")
@@ -81,7 +81,7 @@ func line(h *tar.Header) string {
 }
 
 func TestEverythingThatALayerHas(t *testing.T) {
-	dir := layer(t)
+	dir := makeLayer(t)
 	var b bytes.Buffer
 	res, err := Write(context.Background(), &b, dir, Options{})
 	must(t, err)
@@ -124,7 +124,7 @@ func TestEverythingThatALayerHas(t *testing.T) {
 }
 
 func TestSplitIsWhatTarSplitReads(t *testing.T) {
-	dir := layer(t)
+	dir := makeLayer(t)
 	var whole, split, theirs bytes.Buffer
 	_, err := Write(context.Background(), &whole, dir, Options{})
 	must(t, err)
@@ -166,7 +166,7 @@ func files(t *testing.T, r io.Reader) (list []string) {
 }
 
 func TestEpochIsTheLatestTime(t *testing.T) {
-	dir := layer(t)
+	dir := makeLayer(t)
 	epoch := time.Unix(1_200_000_000, 0)
 	var b bytes.Buffer
 	_, err := Write(context.Background(), &b, dir, Options{Epoch: &epoch})
