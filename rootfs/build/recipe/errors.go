@@ -3,6 +3,7 @@ package recipe
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -39,10 +40,15 @@ func (r *Recipe) failure(err error, at []parser.Range, instruction string) error
 	}
 	msg := visible(strings.TrimSpace(err.Error()))
 	name := strings.ToUpper(instruction)
-	if name != "" && !strings.Contains(strings.ToUpper(msg), name) {
+	if name != "" && !hasWord(strings.ToUpper(msg), name) {
 		msg = name + ": " + msg
 	}
 	return &Error{Name: r.Name, Location: atLeastOne(at), Msg: msg, cause: err}
+}
+
+// hasWord reports whether a word is in a text, not as a part of a longer one.
+func hasWord(text, word string) bool {
+	return slices.Contains(strings.FieldsFunc(text, func(c rune) bool { return !unicode.IsLetter(c) }), word)
 }
 
 // atLeastOne corrects locations: the parser counts some lines from 0.

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,11 @@ func (p *planner) triggers(expressions []string) ([]instructions.Command, error)
 	for _, x := range expressions {
 		c, err := p.trigger(x)
 		if err != nil {
-			return nil, p.r.failure(fmt.Errorf("ONBUILD %s: %w", firstLine(x), err), p.stage.Location, "")
+			var e *Error
+			if errors.As(err, &e) {
+				err = errors.New(e.Msg)
+			}
+			return nil, p.r.errorf(p.stage.Location, "ONBUILD %s: %w", firstLine(x), err)
 		}
 		out = append(out, c)
 	}
