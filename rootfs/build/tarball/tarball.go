@@ -28,7 +28,7 @@ var (
 	// ErrNoArchive: it is no tar archive, nor a compressed one.
 	ErrNoArchive = errors.New("it is no tar archive, nor one compressed with gzip, bzip2, xz or zstd")
 	// ErrTooLarge: what comes out of it is more than is taken.
-	ErrTooLarge = errors.New("the archive unpacks to too much")
+	ErrTooLarge = errors.New("it is too large")
 )
 
 // Limits of what is unpacked from one archive (docs/man/skiff-build.1.md).
@@ -198,10 +198,13 @@ func (g *guard) admit(h *tar.Header) error {
 	return nil
 }
 
-// space looks at what is left of the file system.
-func (g *guard) space() error {
+func (g *guard) space() error { return Room(g.fd) }
+
+// Room reports ErrTooLarge if what is left of the open file's file system is not
+// to be used up.
+func Room(fd int) error {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(g.fd, &st); err != nil {
+	if err := unix.Fstatfs(fd, &st); err != nil {
 		return err
 	}
 	free, all := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
