@@ -104,6 +104,7 @@ type Request struct {
 	Message string   `json:"message,omitempty"` // import, commit
 	Changes []string `json:"changes,omitempty"` // import, commit: Dockerfile instructions
 	Commit  *Commit  `json:"commit,omitempty"`
+	Index   *Index   `json:"index,omitempty"`
 
 	// Sign. Images are local names or ids, or have the transport docker:// or
 	// containers-storage: before them; All signs each image of an index.
@@ -160,6 +161,8 @@ type Result struct {
 	Search []SearchResult `json:"search,omitempty"`
 	// Login is the user that is logged in (GetLogin), or the outcome's message.
 	Login string `json:"login,omitempty"`
+	// Document is what there is to show (OpIndex).
+	Document []byte `json:"document,omitempty"`
 	// Failures are one line each, without "Error: ".
 	Failures []Failure `json:"failures,omitempty"`
 }
