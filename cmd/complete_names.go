@@ -57,6 +57,8 @@ func argument(app *App, command string, w words, last string) answer {
 		}
 	case "image inspect", "rmi", "save", "tag", "untag", "push", "pull", "image sign", "images":
 		a = imageNames(app)
+	case "manifest add", "manifest annotate", "manifest create", "manifest push", "manifest remove", "manifest inspect", "manifest exists", "manifest rm":
+		return manifestWords(app, command, w, first).without(w.rest)
 	case "import", "load":
 		return files()
 	case "inspect":
@@ -131,6 +133,10 @@ func copyEnds(app *App, last string) answer {
 }
 
 func imageNames(app *App) answer {
+	return chosenImages(app, func(libpod.Image) bool { return true })
+}
+
+func chosenImages(app *App, chosen func(libpod.Image) bool) answer {
 	a := choices()
 	e, err := app.Engine()
 	if err != nil {
@@ -141,6 +147,9 @@ func imageNames(app *App) answer {
 		return a
 	}
 	for _, i := range images {
+		if !chosen(i) {
+			continue
+		}
 		for _, n := range i.Names {
 			// The short name first: it is what people type.
 			short := strings.TrimSuffix(inspect.Familiar(n), ":latest")
@@ -149,6 +158,39 @@ func imageNames(app *App) answer {
 				a.list = append(a.list, candidate{word: n})
 			}
 		}
+	}
+	return a
+}
+
+// manifestWords are lists first; then what may be added, the digests that are
+// there, or where to push to.
+func manifestWords(app *App, command string, w words, first bool) answer {
+	switch {
+	case command == "manifest rm" || first && command != "manifest create":
+		return chosenImages(app, func(i libpod.Image) bool { return i.Index != nil })
+	case command == "manifest add" && slices.Contains(w.options, "--artifact=true"):
+		return files()
+	case command == "manifest add", command == "manifest create":
+		return imageNames(app)
+	case (command == "manifest remove" || command == "manifest annotate") && len(w.rest) == 1:
+		return instanceDigests(app, w.rest[0])
+	}
+	return choices()
+}
+
+// instanceDigests are those of a list.
+func instanceDigests(app *App, list string) answer {
+	a := choices()
+	e, err := app.Engine()
+	if err != nil {
+		return a
+	}
+	img, _, err := e.Images.Lookup(list)
+	if err != nil || img.Index == nil {
+		return a
+	}
+	for _, i := range img.Index.Instances {
+		a.list = append(a.list, candidate{i.Digest, strings.Trim(i.OS+"/"+i.Architecture+"/"+i.Variant, "/")})
 	}
 	return a
 }

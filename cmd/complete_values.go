@@ -42,7 +42,7 @@ func flagValue(app *App, command string, f cli.Flag, last string) answer {
 		return choices(choicesOf(command, name)...)
 	case "cidfile", "env-file", "label-file", "authfile", "compat-auth-file", "input", "output", "config", "root",
 		"runroot", "cert-dir", "rootfs", "pidfile", "seccomp-policy", "out", "tmpdir", "volumepath", "tls-ca",
-		"device", "blkio-weight-device", "init-path", "creds-file", "runtime", "hooks-dir", "default-mounts-file":
+		"artifact-config", "digestfile", "device", "blkio-weight-device", "init-path", "creds-file", "runtime", "hooks-dir", "default-mounts-file":
 		return files()
 	}
 	return choices(choicesOf(command, name)...)
@@ -61,6 +61,8 @@ func namespaceModes(flag string) []string {
 // choicesOf are the values of options that have a fixed set of them.
 func choicesOf(command, flag string) []string {
 	switch flag {
+	case "add-compression", "compression-format":
+		return []string{"gzip", "zstd", "zstd:chunked"}
 	case "restart":
 		return []string{"no", "always", "unless-stopped", "on-failure", "on-failure:"}
 	case "pull":

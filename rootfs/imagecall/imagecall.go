@@ -110,6 +110,7 @@ type Request struct {
 	Message string   `json:"message,omitempty"` // import, commit
 	Changes []string `json:"changes,omitempty"` // import, commit: Dockerfile instructions
 	Commit  *Commit  `json:"commit,omitempty"`
+	Index   *Index   `json:"index,omitempty"`
 
 	// Sign. Images are local names or ids, or have the transport docker:// or
 	// containers-storage: before them; All signs each image of an index.
@@ -179,6 +180,8 @@ type Result struct {
 	// where these differ.
 	Spec      json.RawMessage   `json:"spec,omitempty"`
 	HostNodes map[string]string `json:"hostNodes,omitempty"`
+	// Document is what there is to show (OpIndex).
+	Document []byte `json:"document,omitempty"`
 	// Failures are one line each, without "Error: ".
 	Failures []Failure `json:"failures,omitempty"`
 }

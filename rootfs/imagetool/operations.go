@@ -9,6 +9,7 @@ import (
 
 	"skiff/rootfs/archive"
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/index"
 	"skiff/rootfs/registry"
 	"skiff/rootfs/store"
 	"skiff/rootfs/vendordevice"
@@ -106,6 +107,7 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpSync:   syncStore,
 
 		imagecall.OpDevices: devices,
+		imagecall.OpIndex:  func(ctx context.Context, w *work) error { return index.Do(ctx, w.session, w.res) },
 	}
 }
 
@@ -148,8 +150,13 @@ func push(ctx context.Context, w *work) error {
 	if len(w.req.Images) == 2 {
 		dest = w.req.Images[1]
 	}
-	images, err := w.session.Push(ctx, w.req.Images[0], dest)
-	w.res.Images = images
+	list, isList, err := index.Push(ctx, w.session, w.req.Images[0], dest)
+	if isList && err == nil {
+		w.res.Images = []imagecall.Image{*list}
+	}
+	if !isList {
+		w.res.Images, err = w.session.Push(ctx, w.req.Images[0], dest)
+	}
 	if err != nil {
 		w.fail(w.req.Images[0], err)
 	}
@@ -252,8 +259,11 @@ func logout(_ context.Context, w *work) (err error) {
 
 func (w *work) fail(image string, err error) {
 	kind, text := registry.Cause(err)
+	var told *registry.Told
 	if f := registry.AsFailed(err); f != nil {
 		text = f.Error()
+	} else if errors.As(err, &told) {
+		kind, text = told.Kind, told.Text
 	}
 	w.res.Failures = append(w.res.Failures, imagecall.Failure{Kind: kind, Message: text, Image: image})
 }

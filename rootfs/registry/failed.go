@@ -19,6 +19,11 @@ func (f *Failed) Error() string {
 
 func (f *Failed) Unwrap() error { return f.Err }
 
+// Told is an error whose text is shown as it is.
+type Told struct{ Kind, Text string }
+
+func (t *Told) Error() string { return t.Text }
+
 // silent is an error that is there to be asked for and not to be read.
 type silent struct{ error }
 

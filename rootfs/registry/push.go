@@ -34,6 +34,9 @@ func (s *Session) push(ctx context.Context, ref, dest string) (*imagecall.Image,
 	if err != nil {
 		return nil, err
 	}
+	if rec.Index != nil {
+		return nil, fmt.Errorf("cannot push %s: it is a list of images: use manifest push", ref)
+	}
 	if dest == "" {
 		if full == rec.ID {
 			return nil, fmt.Errorf("cannot push image %s: name the destination", ref)
@@ -56,12 +59,20 @@ func (s *Session) push(ctx context.Context, ref, dest string) (*imagecall.Image,
 	if err != nil {
 		return nil, &Failed{"push", name, err}
 	}
-	if s.Req.DigestFile != "" {
-		if err := os.WriteFile(s.Req.DigestFile, []byte(digest.String()), 0o644); err != nil {
-			return nil, fmt.Errorf("cannot write the digest: %w", err)
-		}
+	if err := s.writeDigest(digest.String()); err != nil {
+		return nil, err
 	}
 	return &imagecall.Image{ID: rec.ID, Name: name, Digest: digest.String()}, nil
+}
+
+func (s *Session) writeDigest(digest string) error {
+	if s.Req.DigestFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(s.Req.DigestFile, []byte(digest), 0o644); err != nil {
+		return fmt.Errorf("cannot write the digest: %w", err)
+	}
+	return nil
 }
 
 // destination takes apart what the user named as where to push to.
