@@ -230,10 +230,13 @@ func (b *bed) prepare(k *kase) (string, error) {
 	return dir, nil
 }
 
+// fileSum is the digest of the served file.txt.
+const fileSum = "sha256:c81662749eb30a2c7f6b6b9b1a561a7b0be5cc115759b72442ddb476e7712751"
+
 // expand puts this run's addresses and digests into a text of a case, and reduce
 // takes them out of a result.
 func (b *bed) expand(text string) string {
-	return strings.NewReplacer("@REGISTRY@", b.registry.Host, "@DIGEST@", b.digest).Replace(text)
+	return strings.NewReplacer("@REGISTRY@", b.registry.Host, "@DIGEST@", b.digest, "@FILESUM@", fileSum).Replace(text)
 }
 
 func (b *bed) reduce(text string) string {
