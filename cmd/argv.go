@@ -64,13 +64,17 @@ func (w *words) long(flags []cli.Flag, arg string, args []string) ([]string, err
 		}
 		return args, usagef("unknown flag: --%s", name)
 	}
-	if !has && !isBool(f) {
-		if len(args) == 0 {
-			return args, usagef("flag needs an argument: --%s", name)
-		}
-		val, args = args[0], args[1:]
-	} else if !has {
+	may, alone := f.(*optional)
+	switch {
+	case has:
+	case alone:
+		val = may.bare
+	case isBool(f):
 		val = "true"
+	case len(args) == 0:
+		return args, usagef("flag needs an argument: --%s", name)
+	default:
+		val, args = args[0], args[1:]
 	}
 	return args, w.add(f, "--"+name, val)
 }

@@ -173,10 +173,11 @@ func pending(flags []cli.Flag, done []string, interspersed bool) cli.Flag {
 		}
 		name = word[len(word)-1:]
 	}
-	if f := findFlag(flags, name); f != nil && !isBool(f) {
-		return f
+	f := findFlag(flags, name)
+	if _, alone := f.(*optional); f == nil || alone || isBool(f) {
+		return nil
 	}
-	return nil
+	return f
 }
 
 // flagNames are options that begin with last; short ones if only a dash is there.

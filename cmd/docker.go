@@ -25,7 +25,7 @@ type arity struct {
 // Docker counts before it looks at anything else.
 func dockerArities() []arity {
 	return []arity{
-		{"attach", 1, 1}, {"commit", 1, 2}, {"cp", 2, 2}, {"create", 1, -1}, {"diff", 1, 1}, {"events", 0, 0},
+		{"attach", 1, 1}, {"build", 1, 1}, {"commit", 1, 2}, {"cp", 2, 2}, {"create", 1, -1}, {"diff", 1, 1}, {"events", 0, 0},
 		{"exec", 2, -1}, {"export", 1, 1}, {"history", 1, 1}, {"images", 0, 1}, {"import", 1, -1}, {"info", 0, 0},
 		{"inspect", 1, -1}, {"kill", 1, -1}, {"load", 0, 0}, {"login", 0, 1}, {"logout", 0, 1}, {"logs", 1, 1},
 		{"pause", 1, -1}, {"port", 1, 2}, {"ps", 0, 0}, {"pull", 1, 1}, {"push", 1, 1}, {"rename", 2, 2},

@@ -62,6 +62,7 @@ func commands() []command {
 		{name: "container cleanup", new: newCleanup},
 		{name: "container clone", new: newClone},
 		// Images.
+		{name: "build", aliases: []string{"image build", "buildx build", "builder build"}, new: newBuild},
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},
 		{name: "image exists", new: newImageExists},
@@ -130,6 +131,8 @@ func commands() []command {
 // groups are the words that only stand before a verb.
 func groups() [][2]string {
 	return [][2]string{
+		{"builder", "Manage builds"},
+		{"buildx", "Manage builds, by the name of Docker's plugin"},
 		{"container", "Manage containers"},
 		{"healthcheck", "Check the health of containers"},
 		{"image", "Manage images"},

@@ -1,0 +1,168 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/libpod"
+	"skiff/rootfs/imagecall"
+)
+
+func newBuild(app *App) *cli.Command {
+	return &cli.Command{
+		Name:      "build",
+		Usage:     "Make an image from a Dockerfile",
+		ArgsUsage: "[DIRECTORY|URL|-]",
+		Description: `Makes an image from a Dockerfile and the files of a directory, of an archive or
+of a git repository. What an earlier build has made of the same steps and files is
+used again.
+
+Examples:
+skiff build -t app .
+skiff build -t app -f docker/Dockerfile.dev --target test --build-arg VERSION=1.2 .
+skiff build --platform linux/amd64,linux/arm64 --push -t registry.example.com/app .`,
+		Flags:  buildFlags(app),
+		Action: func(c *cli.Context) error { return buildImage(app, c) },
+	}
+}
+
+// build is one run of the command.
+type build struct {
+	app *App
+	c   *cli.Context
+	req libpod.BuildRequest
+	// input says that standard input belongs to the build.
+	input bool
+	// log is --logfile.
+	log *os.File
+	// temporary are files to remove at the end.
+	temporary []string
+}
+
+func buildImage(app *App, c *cli.Context) error {
+	b := &build{app: app, c: c}
+	defer b.clean()
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	if err := b.request(e); err != nil {
+		return err
+	}
+	if err := b.openLog(); err != nil {
+		return err
+	}
+	res, err := e.Build(c.Context, b.req, b.streams())
+	if err == nil && len(res.Failures) > 0 {
+		b.lastState(res)
+		err = errors.Join(libpod.ToolErrors(res)...)
+	}
+	if err != nil {
+		return b.failed(res, err)
+	}
+	return b.print(res)
+}
+
+// streams are the build's own. Standard input stays with the caller, whose script
+// may come from there, unless it was given to the build.
+func (b *build) streams() libpod.Streams {
+	s := b.app.streams()
+	if !b.input {
+		s.In = nil
+	}
+	if b.log != nil {
+		s.Out, s.Err = b.log, b.log
+	}
+	if b.req.Build.Progress == progressQuiet && !b.toStdout() {
+		s.Out = nil
+	}
+	return s
+}
+
+func (b *build) openLog() (err error) {
+	name := b.c.String("logfile")
+	if name == "" {
+		return nil
+	}
+	if b.log, err = os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		return fmt.Errorf("cannot write the log: %w", err)
+	}
+	return nil
+}
+
+func (b *build) clean() {
+	if b.log != nil {
+		b.log.Close()
+	}
+	for _, name := range b.temporary {
+		os.Remove(name)
+	}
+}
+
+// lastState tells where to look at what there was before the step that failed.
+func (b *build) lastState(res imagecall.Result) {
+	if b.c.Bool("quiet") {
+		return
+	}
+	for _, f := range res.Failures {
+		if f.State != "" {
+			fmt.Fprintf(b.app.Err, "To look at the state before that step: %s run -it --rm %s\n", b.app.Name, f.State)
+		}
+	}
+}
+
+// failed gives an error the exit status and the words that the command's name
+// stands for: Podman's status is that of the program that failed, Docker's is 1.
+func (b *build) failed(res imagecall.Result, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if b.app.Docker {
+		if len(res.Failures) == 0 {
+			return err
+		}
+		return &dockerError{msg: "ERROR: failed to solve: " + oneLine(err.Error())}
+	}
+	for _, f := range res.Failures {
+		if f.Code != 0 {
+			return withCode(f.Code, err)
+		}
+	}
+	return err
+}
+
+// print tells what was built: Podman's id of the image, which Docker prints if it
+// prints nothing else.
+func (b *build) print(res imagecall.Result) error {
+	if b.req.Build.Check || b.req.Build.Call != "" || len(res.Images) == 0 {
+		return nil
+	}
+	last := res.Images[len(res.Images)-1]
+	if file := b.c.String("iidfile"); file != "" {
+		if err := os.WriteFile(file, []byte("sha256:"+last.ID), 0o644); err != nil {
+			return fmt.Errorf("cannot write the image's id: %w", err)
+		}
+	}
+	switch {
+	case b.toStdout():
+	case !b.app.Docker:
+		fmt.Fprintln(b.app.Out, last.ID)
+	case b.c.Bool("quiet"):
+		fmt.Fprintln(b.app.Out, "sha256:"+last.ID)
+	}
+	return nil
+}
+
+// toStdout says that the result itself goes to standard output.
+func (b *build) toStdout() bool {
+	for _, o := range b.req.Build.Outputs {
+		if o.Attrs["dest"] == "-" {
+			return true
+		}
+	}
+	return false
+}
