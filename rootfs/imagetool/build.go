@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"skiff/rootfs/build"
@@ -45,7 +46,24 @@ func (w *work) build(ctx context.Context) error {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	})
 	w.res.Images = res.Images
-	return err
+	if err != nil {
+		w.fail("", err)
+		w.tellStep(err)
+	}
+	return nil
+}
+
+// tellStep adds to the failure of a build what is known of the step that failed.
+func (w *work) tellStep(err error) {
+	f := &w.res.Failures[len(w.res.Failures)-1]
+	var exit *build.ExitError
+	if errors.As(err, &exit) {
+		f.Code = exit.Code
+	}
+	var at *build.LocatedError
+	if errors.As(err, &at) {
+		f.State = at.State
+	}
 }
 
 // open opens the store, with records that agree with it, and the session.

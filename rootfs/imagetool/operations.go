@@ -107,7 +107,7 @@ func operations() map[string]func(context.Context, *work) error {
 		imagecall.OpSync:   syncStore,
 
 		imagecall.OpDevices: devices,
-		imagecall.OpIndex:  func(ctx context.Context, w *work) error { return index.Do(ctx, w.session, w.res) },
+		imagecall.OpIndex:   func(ctx context.Context, w *work) error { return index.Do(ctx, w.session, w.res) },
 	}
 }
 
