@@ -14,6 +14,7 @@ import (
 	"skiff/rootfs/build/layertar"
 	"skiff/rootfs/copytree"
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
 )
 
 // writeLocal writes the files into a directory, in one below it for each of several
@@ -65,17 +66,11 @@ func copyRoot(ctx context.Context, m Made, dest string) (err error) {
 	}
 	defer to.Close()
 	o := copytree.Options{Replace: true, KeepTop: true}
-	if userNamespace() {
+	if layer.InUserNamespace() {
 		// All files are to be the user's, who could not remove others' later.
 		o.Owner = func(uint32, uint32) (uint32, uint32) { return 0, 0 }
 	}
 	return copytree.Copy(from, to, o)
-}
-
-// userNamespace reports whether the process is an ordinary user's.
-func userNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && strings.Join(strings.Fields(string(b)), " ") != "0 0 4294967295"
 }
 
 // writeTar writes the files as one archive.
