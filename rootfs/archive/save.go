@@ -50,9 +50,9 @@ func Save(ctx context.Context, s *registry.Session) error {
 	}
 	switch format {
 	case DockerArchive:
-		err = toFile(output, func(path string) error { return saveDocker(ctx, s, images, path) })
+		err = ToFile(output, func(path string) error { return saveDocker(ctx, s, images, path) })
 	case OCIArchive:
-		err = toFile(output, func(path string) error { return saveOCI(ctx, s, images, path) })
+		err = ToFile(output, func(path string) error { return saveOCI(ctx, s, images, path) })
 	case OCIDir:
 		err = saveLayout(ctx, s, images, output)
 	case DockerDir:
@@ -90,9 +90,9 @@ func toSave(s *registry.Session) ([]*saved, error) {
 	return images, nil
 }
 
-// toFile has a file written beside its place and moves it there. What is not a
+// ToFile has a file written beside its place and moves it there. What is not a
 // regular file (a pipe, a device) is written to directly.
-func toFile(output string, write func(path string) error) error {
+func ToFile(output string, write func(path string) error) error {
 	if output == "" || output == "-" {
 		return write("/proc/self/fd/1")
 	}

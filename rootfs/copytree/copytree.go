@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/rootfs/safepath"
 )
 
 // MaxDepth bounds the open directories: an image's tree can be deeper than a
@@ -38,6 +40,11 @@ type Options struct {
 	// Latest is the time that no copy is younger than, nil for no bound. Files that
 	// are younger are not linked.
 	Latest *time.Time
+	// Replace takes away what is in the way of a copy. Directories that are there
+	// already keep what else is in them.
+	Replace bool
+	// KeepTop leaves the metadata of the directory to as it is.
+	KeepTop bool
 }
 
 // Copy copies what is in the directory from into to, then its metadata.
@@ -82,6 +89,9 @@ func (c *copier) directory(from, to *os.File, rel string) error {
 			return err
 		}
 	}
+	if c.KeepTop && rel == "" {
+		return nil
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(from.Fd()), &st); err != nil {
 		return err
@@ -105,6 +115,11 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 		return err
 	}
 	kind := st.Mode & unix.S_IFMT
+	if c.Replace {
+		if err := makeRoom(to, name, kind); err != nil {
+			return err
+		}
+	}
 	if kind != unix.S_IFDIR && c.Link && !c.younger(&st) && unix.Linkat(src, name, dst, name, 0) == nil {
 		return nil
 	}
@@ -136,13 +151,29 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 	return c.nodeMetadata(dst, name, &st)
 }
 
+// makeRoom removes what is called name in to, unless it is a directory and kind is
+// one as well.
+func makeRoom(to *os.File, name string, kind uint32) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(int(to.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
+		return err
+	case kind == unix.S_IFDIR && st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return nil
+	}
+	return safepath.RemoveAllAt(to, name)
+}
+
 func (c *copier) subdirectory(src, dst int, name, rel string) error {
 	from, err := openAt(src, name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if err := unix.Mkdirat(dst, name, 0o700); err != nil {
+	if err := unix.Mkdirat(dst, name, 0o700); err != nil && !(c.Replace && errors.Is(err, unix.EEXIST)) {
 		return err
 	}
 	to, err := openAt(dst, name, unix.O_RDONLY|unix.O_DIRECTORY)

@@ -103,7 +103,8 @@ func (s *Session) send(ctx context.Context, name string, src, dst types.ImageRef
 		DestinationCtx:         sys,
 		RemoveSignatures:       s.Req.RemoveSignatures,
 		ForceManifestMIMEType:  mime,
-		ForceCompressionFormat: s.Req.CompressionFormat != "",
+		ForceCompressionFormat: s.Req.CompressionFormat != "" && s.Req.CompressionFormat != Uncompressed,
+		PreserveDigests:        s.Req.CompressionFormat == Uncompressed,
 	}
 	var blob []byte
 	err = s.retry(ctx, name, func() error {

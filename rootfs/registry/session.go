@@ -24,6 +24,10 @@ import (
 	"skiff/rootfs/store"
 )
 
+// Uncompressed is the compression format of layers that are sent as they are in
+// the store.
+const Uncompressed = "uncompressed"
+
 // Session is what all transfers of one request have in common.
 type Session struct {
 	Req *imagecall.Request
@@ -117,7 +121,8 @@ func (s *Session) context() error {
 	if req.Username != "" && req.Op != imagecall.OpLogin {
 		s.sys.DockerAuthConfig = &types.DockerAuthConfig{Username: req.Username, Password: req.Password}
 	}
-	if req.CompressionFormat != "" {
+	s.sys.CompressionLevel = req.CompressionLevel
+	if req.CompressionFormat != "" && req.CompressionFormat != Uncompressed {
 		algorithm, err := compression.AlgorithmByName(req.CompressionFormat)
 		if err != nil {
 			return fmt.Errorf("compression format %q is not known: use gzip, zstd or zstd:chunked", req.CompressionFormat)

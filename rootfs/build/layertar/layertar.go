@@ -21,7 +21,13 @@ type Options struct {
 	// Epoch is the latest time that a file has in the archive, nil for no bound.
 	// SOURCE_DATE_EPOCH.
 	Epoch *time.Time
+
+	whole bool // no layer, see WriteTrees
 }
+
+// Tree is a directory to archive, whose files' names begin with Prefix, which is
+// empty or ends in a slash.
+type Tree struct{ Prefix, Dir string }
 
 // Result is what is known of an archive that was written.
 type Result struct {
@@ -32,21 +38,28 @@ type Result struct {
 
 // Write writes the layer in dir, which nobody changes meanwhile, as an archive.
 func Write(ctx context.Context, w io.Writer, dir string, o Options) (Result, error) {
-	return archive(ctx, dir, o, w, nil)
+	return archive(ctx, []Tree{{Dir: dir}}, o, w, nil)
+}
+
+// WriteTrees writes whole root file systems as one archive. They are no layers:
+// what marks removed files in these does not count.
+func WriteTrees(ctx context.Context, w io.Writer, trees []Tree, o Options) (Result, error) {
+	o.whole = true
+	return archive(ctx, trees, o, w, nil)
 }
 
 // Digest gives the digest of the archive that Write writes. split, if not nil,
 // gets tar-split's description of it, from which containers/storage makes the
 // archive again.
 func Digest(ctx context.Context, dir string, o Options, split io.Writer) (Result, error) {
-	return archive(ctx, dir, o, nil, split)
+	return archive(ctx, []Tree{{Dir: dir}}, o, nil, split)
 }
 
-func archive(ctx context.Context, dir string, o Options, w, split io.Writer) (res Result, err error) {
+func archive(ctx context.Context, trees []Tree, o Options, w, split io.Writer) (res Result, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	entries := make(chan *entry, ahead)
-	go walk(ctx, dir, o, entries)
+	go walk(ctx, trees, o, entries)
 	defer func() {
 		cancel()
 		for e := range entries { // the walk ends, and with it what it has opened

@@ -57,23 +57,40 @@ type walker struct {
 	depth int
 }
 
-// walk sends the entries of a layer, the last one perhaps with an error, and
+// walk sends the entries of the trees, the last one perhaps with an error, and
 // closes out.
-func walk(ctx context.Context, dir string, o Options, out chan<- *entry) {
+func walk(ctx context.Context, trees []Tree, o Options, out chan<- *entry) {
 	defer close(out)
-	w := &walker{Options: o, ctx: ctx, out: out, links: map[fileID]string{}, marks: "trusted.overlay."}
+	marks := "trusted.overlay."
 	if layer.InUserNamespace() {
-		w.marks = "user.overlay."
+		marks = "user.overlay."
 	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for _, t := range trees {
+		w := &walker{Options: o, ctx: ctx, out: out, links: map[fileID]string{}, marks: marks}
+		if err := w.tree(t); err != nil {
+			_ = w.send(&entry{err: err})
+			return
+		}
+	}
+}
+
+func (w *walker) tree(t Tree) error {
+	fd, err := unix.Open(t.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		err = &os.PathError{Op: "open", Path: dir, Err: err}
-	} else {
-		err = w.directory(os.NewFile(uintptr(fd), dir), "")
+		return &os.PathError{Op: "open", Path: t.Dir, Err: err}
 	}
-	if err != nil {
-		_ = w.send(&entry{err: err})
+	if t.Prefix != "" {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			unix.Close(fd)
+			return err
+		}
+		if err := w.send(&entry{header: w.header(strings.TrimSuffix(t.Prefix, "/"), &st)}); err != nil {
+			unix.Close(fd)
+			return err
+		}
 	}
+	return w.directory(os.NewFile(uintptr(fd), t.Dir), t.Prefix)
 }
 
 func (w *walker) send(e *entry) error {
@@ -115,11 +132,11 @@ func (w *walker) entry(dir int, name, prefix string) error {
 	switch {
 	case len(prefix)+len(name) > maxPath:
 		return fmt.Errorf("%q: the path is too long", prefix+name)
-	case strings.HasPrefix(name, whiteout):
+	case strings.HasPrefix(name, whiteout) && !w.whole:
 		return fmt.Errorf("%q: no image can hold a name that begins with %q, which marks removed files", prefix+name, whiteout)
 	}
 	kind := st.Mode & unix.S_IFMT
-	if kind == unix.S_IFCHR && st.Rdev == 0 {
+	if kind == unix.S_IFCHR && st.Rdev == 0 && !w.whole {
 		return w.send(&entry{header: mark(prefix + whiteout + name)})
 	}
 	if kind == unix.S_IFSOCK {
@@ -268,7 +285,7 @@ func (w *walker) attributes(dir int, name string, h *tar.Header) (isOpaque bool,
 		return false, err
 	}
 	for attr := range strings.SplitSeq(strings.TrimRight(string(names[:n]), "\x00"), "\x00") {
-		ours := strings.HasPrefix(attr, w.marks)
+		ours := strings.HasPrefix(attr, w.marks) && !w.whole
 		switch {
 		case ours && attr != w.marks+"opaque":
 			continue
