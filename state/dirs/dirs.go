@@ -59,6 +59,9 @@ func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contex
 func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
 func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
 
+// BuildContext is the file of one context, which key stands for.
+func (r Roots) BuildContext(key string) string { return filepath.Join(r.BuildContexts(), key) }
+
 // BuildSecrets holds one directory per build with what its steps are to see and
 // nobody else, such as secrets and sockets.
 func (r Roots) BuildSecrets() string { return filepath.Join(r.Run, "builds") }

@@ -247,8 +247,11 @@ func commitTimes(g *gitRunner) error {
 	}
 	at := unix.NsecToTimespec(time.Unix(sec, 0).UnixNano())
 	return filepath.WalkDir(g.dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() == ".git" && d.IsDir() {
-			return errors.Join(err, fs.SkipDir)
+		switch {
+		case err != nil:
+			return err
+		case d.Name() == ".git" && d.IsDir():
+			return fs.SkipDir
 		}
 		return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 	})

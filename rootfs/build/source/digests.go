@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -76,7 +75,7 @@ func OpenDigests(path string) *Digests {
 func ContextDigests(roots dirs.Roots, dir string) *Digests {
 	os.MkdirAll(roots.BuildContexts(), 0o700) // where it fails, so does Save
 	key := sha256.Sum256([]byte(dir))
-	return OpenDigests(filepath.Join(roots.BuildContexts(), hex.EncodeToString(key[:16])))
+	return OpenDigests(roots.BuildContext(hex.EncodeToString(key[:16])))
 }
 
 // lookup gives the sum of a file that has not changed since it was known.
