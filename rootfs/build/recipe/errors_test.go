@@ -87,7 +87,7 @@ func TestBombs(t *testing.T) {
 	for _, tt := range []struct{ source, want string }{
 		{double, "1 MiB"},
 		{replace, "1 MiB"},
-		{many, "256 MiB"},
+		{many, "64 MiB"},
 		{"FROM a\n" + strings.Repeat("RUN x\n", maxInstructions), "at most 4096"},
 		{"FROM a\n" + strings.Repeat("# x\n", maxSource/4), "larger than 4 MiB"},
 	} {

@@ -19,13 +19,15 @@ const (
 	maxWord    = 1 << 20
 	maxEnviron = 1 << 20
 	// maxPlan is for all that a plan keeps.
-	maxPlan = 256 << 20
+	maxPlan = 64 << 20
+	// maxReplace is what ${name//pattern/replacement} may make on the way.
+	maxReplace = 256 << 20
 )
 
 var (
 	errWordTooLong = errors.New("an expanded word is longer than 1 MiB")
 	errEnvTooLarge = errors.New("the variables together are larger than 1 MiB")
-	errPlanTooBig  = errors.New("the stage expands to more than 256 MiB")
+	errPlanTooBig  = errors.New("the stage expands to more than 64 MiB")
 )
 
 // metered hands variables out and counts what it gave.
@@ -115,7 +117,7 @@ func affordable(word string, env shell.EnvGetter, depth int) bool {
 	}
 	cost := longest
 	for range depth {
-		if cost *= longest; cost > maxPlan {
+		if cost *= longest; cost > maxReplace {
 			return false
 		}
 	}
