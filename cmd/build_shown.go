@@ -84,6 +84,6 @@ func (b *build) terminal(f *form) {
 		if err != nil {
 			return libpod.AttachOptions{}, nil, err
 		}
-		return s.Options(), s.Close, nil
+		return s.Options(), func() { s.Close() }, nil
 	}
 }
