@@ -39,6 +39,8 @@ type Tools struct {
 	// Open opens the image store and a session for registries with it; it is called
 	// once, and not at all by a build that finds everything done.
 	Open func() (*registry.Session, error)
+	// PushIndex sends an index of the store to a registry.
+	PushIndex func(ctx context.Context, s *registry.Session, id, dest string) (*imagecall.Image, error)
 	// In and Out are the user's standard input and output, Err standard error.
 	In, Out, Err *os.File
 }
@@ -58,6 +60,10 @@ type Builder struct {
 	host imgspec.Platform
 	// nonce makes the keys of steps different from all others (--no-cache).
 	nonce string
+	// scratch is a directory for what comes from the network.
+	scratch string
+	// names are those of --tag, in full.
+	names []string
 
 	open func() (*registry.Session, error)
 	mu   sync.Mutex
@@ -100,6 +106,12 @@ func (b *Builder) prepare() (err error) {
 		return err
 	}
 	b.later(b.views.close)
+	work, err := b.cache.Begin()
+	if err != nil {
+		return err
+	}
+	b.later(func() { work.Discard() })
+	b.scratch = work.Upper
 	if b.display, err = progress.New(b.displayOptions()); err != nil {
 		return err
 	}
@@ -135,6 +147,9 @@ func (b *Builder) build(ctx context.Context) (imagecall.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	if err := b.checkOutputs(len(platforms)); err != nil {
+		return res, err
+	}
 	var results []*result
 	for _, p := range platforms {
 		r, err := b.solve(ctx, p, len(platforms) > 1)
@@ -154,14 +169,16 @@ func (b *Builder) build(ctx context.Context) (imagecall.Result, error) {
 func (b *Builder) solve(ctx context.Context, target imgspec.Platform, several bool) (*result, error) {
 	rec, err := recipe.Parse(b.inputs.dockerfile, b.recipeOptions(target))
 	if err != nil {
-		return nil, b.explain(err, nil)
+		return nil, b.explain(err)
 	}
 	s := newSolver(b, rec, target, several)
 	r, err := s.solve(ctx)
-	if err != nil {
-		return nil, b.explain(err, rec)
+	if err == nil {
+		err = s.warn()
 	}
-	b.warn(rec)
+	if err != nil {
+		return nil, b.explain(err)
+	}
 	return r, nil
 }
 

@@ -15,9 +15,28 @@ import (
 // copy prepares a COPY or an ADD: its files are known by their content.
 func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 	c := w.step.Copy
-	var items []place.Item
 	parts := []string{string(w.step.Key())}
-	local, remote := split(c)
+	var local []string
+	var remotes []*remote
+	for _, src := range c.Sources {
+		r, err := s.remote(src, c)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			local = append(local, src)
+			continue
+		}
+		identity, err := r.Identity(ctx)
+		if err != nil {
+			return err
+		}
+		remotes, parts = append(remotes, r), append(parts, src, identity)
+	}
+	if len(local) > 0 && c.Checksum != "" {
+		return fmt.Errorf("--checksum is for URLs and git repositories, and %q is neither", local[0])
+	}
+	var items []place.Item
 	if len(local) > 0 {
 		f, err := s.copyFrom(ctx, c)
 		if err != nil {
@@ -28,16 +47,7 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, d)
-		items = append(items, place.Item{Tree: f.tree, Selection: sel, Unpack: unpacks(c)})
-	}
-	for _, url := range remote {
-		got, err := s.inputs.remote(ctx, url, c)
-		if err != nil {
-			return err
-		}
-		parts = append(parts, url, got.digest)
-		items = append(items, got.item)
+		parts, items = append(parts, d), append(items, place.Item{Tree: f.tree, Selection: sel, Unpack: unpacks(c)})
 	}
 	// The names of owners are looked up in what is below.
 	if w.alone = c.Link && !named(c.Chown); w.alone {
@@ -47,21 +57,16 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 	}
 	below := *out
 	w.do = func(ctx context.Context, into *cache.Work, _ vertical) error {
+		for _, r := range remotes {
+			item, err := r.item(ctx)
+			if err != nil {
+				return err
+			}
+			items = append(items, item)
+		}
 		return s.place(ctx, &below, w, into, items)
 	}
 	return nil
-}
-
-// split tells sources that are fetched from those in a tree.
-func split(c *recipe.Copy) (local, remote []string) {
-	for _, src := range c.Sources {
-		if c.Add && isRemote(src) {
-			remote = append(remote, src)
-		} else {
-			local = append(local, src)
-		}
-	}
-	return local, remote
 }
 
 func (s *solver) copyFrom(ctx context.Context, c *recipe.Copy) (*files, error) {

@@ -75,7 +75,7 @@ func (s *solver) keep(ctx context.Context, out *stageResult) string {
 }
 
 // explain completes an error with the Dockerfile's name and lines.
-func (b *Builder) explain(err error, rec *recipe.Recipe) error {
+func (b *Builder) explain(err error) error {
 	var mistake *recipe.Error
 	if errors.As(err, &mistake) {
 		err = &LocatedError{Location: mistake.Location, Err: errors.New(mistake.Msg)}

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
+	"skiff/rootfs/build/fetch"
 	"skiff/rootfs/build/progress"
 	"skiff/rootfs/build/source"
-	"skiff/rootfs/safepath"
 )
 
 // maxDockerfile bounds a Dockerfile in bytes.
@@ -23,23 +23,24 @@ type inputs struct {
 	b              *Builder
 	dockerfile     []byte
 	dockerfileName string
-	// dir is the main context's directory, empty for none.
-	dir string
+	// main opens the main context, when the first step asks for it.
+	main func() (*source.Tree, error)
+	// got is a main context that had to be brought here; nil for a directory.
+	got *source.Tree
 
-	main  func() (*source.Tree, error)
 	mu    sync.Mutex
 	named map[string]func() (*source.Tree, error)
 }
 
 // openInputs finds the context and reads the Dockerfile. Files of the context are
 // not looked at before a step asks for them.
-func (b *Builder) openInputs(ctx context.Context) error {
+func (b *Builder) openInputs(ctx context.Context) (err error) {
 	in := &inputs{b: b, named: map[string]func() (*source.Tree, error){}}
 	b.inputs = in
 	if err := in.openContext(ctx); err != nil {
-		return err
+		return fmt.Errorf("cannot use the build context: %w", err)
 	}
-	err := b.vertex(progress.Vertex{ID: key("definition"), Name: "[internal] load build definition from " + in.definition()}, func(v vertical) error {
+	err = b.vertex(progress.Vertex{ID: key("definition"), Name: "[internal] load build definition from " + in.definition()}, func(v vertical) error {
 		if err := in.readDockerfile(ctx); err != nil {
 			return err
 		}
@@ -47,56 +48,62 @@ func (b *Builder) openInputs(ctx context.Context) error {
 		v.Status("transferring dockerfile", n, n)
 		return nil
 	})
+	in.main = sync.OnceValues(in.openMain)
+	return err
+}
+
+// openContext looks at what the context is, and brings it here if it is elsewhere.
+func (in *inputs) openContext(ctx context.Context) (err error) {
+	where := in.b.opt.Context
+	if where == "" {
+		return nil
+	}
+	if where == "-" {
+		return in.fromStream(ctx)
+	}
+	src, err := fetch.Parse(where, true, in.fetchOptions())
 	if err != nil {
 		return err
 	}
-	in.main = sync.OnceValues(func() (*source.Tree, error) {
-		return in.open(in.dir, "build context", in.dockerfileName, b.opt.IgnoreFile)
-	})
-	return nil
+	if src != nil {
+		return in.fetch(ctx, src, where)
+	}
+	st, err := os.Stat(where)
+	if err == nil && !st.IsDir() {
+		err = fmt.Errorf("context must be a directory: %s", where)
+	}
+	return err
 }
 
-// openContext makes a directory of what the context is.
-func (in *inputs) openContext(ctx context.Context) (err error) {
-	opt := in.b.opt
-	switch {
-	case opt.Context == "":
-		return nil
-	case opt.Context == "-":
-		in.dir, err = in.fetched(ctx, "-")
-	case isRemote(opt.Context):
-		in.dir, err = in.fetched(ctx, opt.Context)
-	default:
-		in.dir = opt.Context
-		var st os.FileInfo
-		if st, err = os.Stat(in.dir); err == nil && !st.IsDir() {
-			err = fmt.Errorf("context must be a directory: %s", in.dir)
+// fetch brings the main context here, which may turn out to be a Dockerfile.
+func (in *inputs) fetch(ctx context.Context, src *fetch.Source, where string) error {
+	in.b.later(src.Close)
+	return in.b.vertex(progress.Vertex{ID: key("context", where), Name: "[internal] load remote build context"}, func(vertical) error {
+		t, file, err := src.Context(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("cannot use the build context: %w", err)
-	}
-	return nil
+		in.got = t
+		if file != "" {
+			in.dockerfileName = file
+			in.dockerfile, err = t.Root.ReadFile(file, maxDockerfile+1)
+		}
+		return err
+	})
 }
 
-// fetched brings a remote context, or one on standard input, into a directory of
-// its own.
-func (in *inputs) fetched(ctx context.Context, from string) (string, error) {
-	dir, err := in.scratch()
-	if err != nil {
-		return "", err
-	}
-	return dir, errors.New("not yet")
-}
-
-// scratch makes a directory that goes with the build.
-func (in *inputs) scratch() (string, error) {
-	w, err := in.b.cache.Begin()
-	if err != nil {
-		return "", err
-	}
-	in.b.later(func() { w.Discard() })
-	return w.Upper, nil
+// fromStream takes the main context from standard input: an archive, or a
+// Dockerfile alone.
+func (in *inputs) fromStream(ctx context.Context) error {
+	return in.b.vertex(progress.Vertex{ID: key("context", "-"), Name: "[internal] load build context from standard input"}, func(vertical) error {
+		t, done, err := source.Archive(ctx, in.b.In, "build context", in.b.scratch)
+		if err != nil {
+			return err
+		}
+		in.b.later(done)
+		in.got = t
+		return nil
+	})
 }
 
 // definition names the Dockerfile for the display.
@@ -113,16 +120,14 @@ func (in *inputs) definition() string {
 
 // readDockerfile reads the file that -f names, or the context's own.
 func (in *inputs) readDockerfile(ctx context.Context) (err error) {
-	opt := in.b.opt
-	switch {
+	switch opt := in.b.opt; {
 	case in.dockerfile != nil && opt.File == "":
-		return nil
 	case opt.File == "-":
 		in.dockerfileName = "Dockerfile"
 		in.dockerfile, err = io.ReadAll(io.LimitReader(in.b.In, maxDockerfile+1))
-	case isRemote(opt.File):
+	case strings.HasPrefix(opt.File, "http://"), strings.HasPrefix(opt.File, "https://"):
 		in.dockerfileName = opt.File
-		err = errors.New("not yet")
+		in.dockerfile, err = in.remoteFile(ctx, opt.File)
 	default:
 		in.dockerfile, err = in.readFile()
 	}
@@ -137,9 +142,24 @@ func (in *inputs) readDockerfile(ctx context.Context) (err error) {
 	return nil
 }
 
-// readFile reads the Dockerfile from the disk. One named by a relative path is
-// looked for below the context, too, in which no link leads out of it if it was
-// fetched.
+func (in *inputs) remoteFile(ctx context.Context, url string) ([]byte, error) {
+	src, err := fetch.Parse(url, false, in.fetchOptions())
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	t, names, err := src.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := t.Select(source.Selection{Sources: names})
+	if err != nil || len(entries) != 1 {
+		return nil, errors.Join(err, fmt.Errorf("%s is not one file", url))
+	}
+	return t.Root.ReadFile(entries[0].Path, maxDockerfile+1)
+}
+
+// readFile reads the Dockerfile from the disk.
 func (in *inputs) readFile() ([]byte, error) {
 	opt := in.b.opt
 	names := []string{"Containerfile", "Dockerfile"}
@@ -147,7 +167,7 @@ func (in *inputs) readFile() ([]byte, error) {
 		names = []string{opt.File}
 	}
 	for _, name := range names {
-		data, err := readContextFile(in.dir, name, in.dir != opt.Context)
+		data, err := in.readNamed(name)
 		if err == nil {
 			in.dockerfileName = name
 			return data, nil
@@ -156,11 +176,58 @@ func (in *inputs) readFile() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("no %s in %s: name one with --file", strings.Join(names, " or "), in.dir)
+	where := opt.Context
+	if where == "" {
+		where = "the build, which has no context"
+	}
+	return nil, fmt.Errorf("no %s in %s: name one with --file", strings.Join(names, " or "), where)
 }
 
-// open opens a directory as a tree, without what its ignore file names.
-func (in *inputs) open(dir, name, dockerfile, ignoreFile string) (*source.Tree, error) {
+// readNamed reads a file of the user's wherever that is; of a context that came
+// from elsewhere, no link leads out.
+func (in *inputs) readNamed(name string) ([]byte, error) {
+	if in.got != nil && !filepath.IsAbs(name) {
+		return in.got.Root.ReadFile(name, maxDockerfile+1)
+	}
+	if !filepath.IsAbs(name) {
+		if in.b.opt.Context == "" {
+			return nil, os.ErrNotExist
+		}
+		name = filepath.Join(in.b.opt.Context, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("%s is a directory", name)
+	}
+	return io.ReadAll(io.LimitReader(f, maxDockerfile+1))
+}
+
+// openMain opens the main context without what its ignore file names.
+func (in *inputs) openMain() (*source.Tree, error) {
+	t := in.got
+	if t == nil {
+		var err error
+		if t, err = in.directory(in.b.opt.Context, "build context"); err != nil {
+			return nil, err
+		}
+	}
+	return t, ignore(t, in.dockerfileName, in.b.opt.IgnoreFile)
+}
+
+func ignore(t *source.Tree, dockerfile, file string) error {
+	ignored, err := source.IgnoreFile(t.Root, dockerfile, file)
+	if err != nil {
+		return fmt.Errorf("cannot read the ignore file: %w", err)
+	}
+	return t.Ignore(ignored)
+}
+
+// directory opens a directory of the host.
+func (in *inputs) directory(dir, name string) (*source.Tree, error) {
 	if dir == "" {
 		return nil, errors.New("there is no build context: give a directory")
 	}
@@ -173,61 +240,38 @@ func (in *inputs) open(dir, name, dockerfile, ignoreFile string) (*source.Tree, 
 		t.Close()
 		d.Save() // without it the next build reads more, that is all
 	})
-	ignored, err := source.IgnoreFile(t.Root, dockerfile, ignoreFile)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the ignore file: %w", err)
-	}
-	return t, t.Ignore(ignored)
+	return t, nil
 }
-
-// mainTree opens the main context.
-func (in *inputs) mainTree() (*source.Tree, error) { return in.main() }
 
 // namedTree opens a directory, archive or repository given with --build-context.
 func (in *inputs) namedTree(ctx context.Context, name, given string) (*source.Tree, error) {
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	open := in.named[name]
 	if open == nil {
-		open = sync.OnceValues(func() (*source.Tree, error) {
-			dir := given
-			if isRemote(given) {
-				var err error
-				if dir, err = in.fetched(ctx, given); err != nil {
-					return nil, fmt.Errorf("cannot use the build context %q: %w", name, err)
-				}
-			}
-			return in.open(dir, "context "+name, "", "")
-		})
+		open = sync.OnceValues(func() (*source.Tree, error) { return in.openNamed(ctx, name, given) })
 		in.named[name] = open
 	}
-	return open()
+	in.mu.Unlock()
+	t, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the build context %q: %w", name, err)
+	}
+	return t, nil
 }
 
-// readContextFile reads a Dockerfile. One of a directory of the user's may be
-// anywhere; from one that was fetched no link leads out.
-func readContextFile(dir, name string, fetched bool) ([]byte, error) {
-	if !fetched {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(dir, name)
-		}
-		return readBounded(os.Open(name))
-	}
-	root, err := safepath.OpenRoot(dir)
+func (in *inputs) openNamed(ctx context.Context, name, given string) (*source.Tree, error) {
+	src, err := fetch.Parse(given, true, in.fetchOptions())
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	return readBounded(root.OpenFile(name))
-}
-
-func readBounded(f *os.File, err error) ([]byte, error) {
+	if src != nil {
+		in.b.later(src.Close)
+		t, _, err := src.Context(ctx)
+		return t, err
+	}
+	t, err := in.directory(given, "context "+name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return nil, fmt.Errorf("%s is a directory", f.Name())
-	}
-	return io.ReadAll(io.LimitReader(f, maxDockerfile+1))
+	return t, ignore(t, "", "")
 }

@@ -2,29 +2,69 @@ package build
 
 import (
 	"context"
-	"errors"
+	"os"
 	"strings"
 
+	"skiff/rootfs/build/fetch"
 	"skiff/rootfs/build/place"
 	"skiff/rootfs/build/recipe"
+	"skiff/rootfs/build/source"
 )
 
-// isRemote reports whether a source is fetched from the network.
-func isRemote(src string) bool {
-	for _, p := range []string{"http://", "https://", "git://", "ssh://", "git@", "github.com/"} {
-		if strings.HasPrefix(src, p) {
-			return true
+// fetchOptions are those for what a build gets from the network, with what the
+// user has given for it: BuildKit's secrets for git, and the agent for SSH.
+func (in *inputs) fetchOptions() fetch.Options {
+	o := fetch.Options{Scratch: in.b.scratch}
+	for _, s := range in.b.opt.Secrets {
+		value := os.Getenv(s.Env)
+		if s.File != "" {
+			data, err := os.ReadFile(s.File)
+			if err != nil {
+				continue // a step that wants it says so
+			}
+			value = string(data)
+		}
+		switch s.ID {
+		case "GIT_AUTH_TOKEN":
+			o.AuthToken = strings.TrimSpace(value)
+		case "GIT_AUTH_HEADER":
+			o.AuthHeader = strings.TrimSpace(value)
 		}
 	}
-	return false
+	for _, a := range in.b.opt.SSH {
+		if a.ID == "default" && len(a.Paths) == 0 {
+			o.SSHAgent = os.Getenv("SSH_AUTH_SOCK")
+		}
+	}
+	return o
 }
 
-// remoteItem is something that ADD fetched.
-type remoteItem struct {
-	item   place.Item
-	digest string
+// remote is something that ADD gets from the network.
+type remote struct {
+	*fetch.Source
+	unpack bool
 }
 
-func (in *inputs) remote(ctx context.Context, url string, c *recipe.Copy) (remoteItem, error) {
-	return remoteItem{}, errors.New("not yet")
+// remote looks what a source of ADD is: nil for a path.
+func (s *solver) remote(src string, c *recipe.Copy) (*remote, error) {
+	if !c.Add || c.From != "" || c.FromStage >= 0 {
+		return nil, nil
+	}
+	o := s.inputs.fetchOptions()
+	o.KeepGitDir = c.KeepGitDir
+	if strings.Contains(src, ":") || strings.HasPrefix(src, "git@") {
+		o.Checksum = c.Checksum
+	}
+	got, err := fetch.Parse(src, false, o)
+	if got == nil || err != nil {
+		return nil, err
+	}
+	s.later(got.Close)
+	return &remote{Source: got, unpack: c.Unpack != nil && *c.Unpack}, nil
+}
+
+// item gets the files.
+func (r *remote) item(ctx context.Context) (place.Item, error) {
+	t, names, err := r.Open(ctx)
+	return place.Item{Tree: t, Selection: source.Selection{Sources: names}, Unpack: r.unpack && !r.IsGit()}, err
 }

@@ -78,6 +78,17 @@ func (v *views) directory() (string, error) {
 
 // read gives layers merged, read-only. name stands for just these layers.
 func (v *views) read(name string, layers []string) (*safepath.Root, error) {
+	m := v.merge(name, layers)
+	return m.root, m.err
+}
+
+// directoryOf is read, for what wants a path.
+func (v *views) directoryOf(name string, layers []string) (string, error) {
+	m := v.merge(name, layers)
+	return m.dir, m.err
+}
+
+func (v *views) merge(name string, layers []string) *view {
 	v.mu.Lock()
 	m := v.merged[name]
 	if m == nil {
@@ -93,7 +104,7 @@ func (v *views) read(name string, layers []string) (*safepath.Root, error) {
 			m.root, m.err = safepath.OpenRoot(m.dir)
 		}
 	})
-	return m.root, m.err
+	return m
 }
 
 // write gives layers with a writable one on top. done unmounts it, after which

@@ -7,6 +7,7 @@ import (
 
 	"skiff/rootfs/build"
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/index"
 	"skiff/rootfs/layer"
 	"skiff/rootfs/registry"
 )
@@ -42,6 +43,10 @@ func (w *work) build(ctx context.Context) error {
 		Open: func() (*registry.Session, error) {
 			err := w.open(ctx)
 			return w.session, err
+		},
+		PushIndex: func(ctx context.Context, s *registry.Session, id, dest string) (*imagecall.Image, error) {
+			img, _, err := index.Push(ctx, s, id, dest)
+			return img, err
 		},
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	})

@@ -112,7 +112,9 @@ func splitNames(img *storage.Image) (names, digests []string) {
 			add(&digests, name)
 		} else {
 			add(&names, name)
-			repository = repository[:strings.LastIndexByte(repository, ':')]
+			if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
+				repository = repository[:i] // another program may have left the tag out
+			}
 		}
 		for _, d := range all {
 			add(&digests, repository+"@"+d.String())
