@@ -23,27 +23,22 @@ func (b *Builder) displayOptions() progress.Options {
 	return o
 }
 
-// vertexOf is how a step is shown.
+// vertexOf is how a step is shown, with the platform where several are built.
 func (s *solver) vertexOf(st *stage, step *recipe.Step) progress.Vertex {
-	return s.vertexAt(st, step.Number, step.Total, step.Title)
+	return s.vertexAt(st, step.Number, step.Title, s.recipe.Label(st.plan, step))
 }
 
-func (s *solver) vertexAt(st *stage, number, total int, title string) progress.Vertex {
-	return progress.Vertex{
-		ID:   key("vertex", recipe.FormatPlatform(s.target), fmt.Sprint(st.Index, number), title),
-		Name: s.prefix(st, number, total) + " " + title,
-		Step: &progress.Step{Stage: st.order, Stages: s.known, Number: number, Total: total, Title: title},
-	}
+// vertexOfBase is how FROM is shown.
+func (s *solver) vertexOfBase(st *stage) progress.Vertex {
+	return s.vertexAt(st, 1, "FROM "+st.BaseName, s.recipe.BaseLabel(st.plan, st.BaseName))
 }
 
-// prefix is such as "[build 2/5]", with the platform where several are built.
-func (s *solver) prefix(st *stage, number, total int) string {
-	var words []string
+func (s *solver) vertexAt(st *stage, number int, title, label string) progress.Vertex {
 	if s.several {
-		words = append(words, recipe.FormatPlatform(s.target))
+		label = "[" + recipe.FormatPlatform(s.target) + " " + strings.TrimPrefix(label, "[")
 	}
-	if len(s.recipe.Stages) > 1 {
-		words = append(words, s.recipe.StageName(st.Index))
+	return progress.Vertex{
+		ID: key("vertex", recipe.FormatPlatform(s.target), fmt.Sprint(st.Index, number), title), Name: label,
+		Step: &progress.Step{Stage: st.order, Stages: s.known, Number: number, Total: st.plan.Total, Title: title},
 	}
-	return "[" + strings.Join(append(words, fmt.Sprintf("%d/%d", number, total)), " ") + "]"
 }

@@ -63,7 +63,7 @@ func (s *solver) from(ctx context.Context, o recipe.Origin) (*files, error) {
 		}
 		return s.merged(r, "image "+o.Image)
 	}
-	t, err := s.inputs.mainTree()
+	t, err := s.inputs.main()
 	return &files{tree: t}, err
 }
 

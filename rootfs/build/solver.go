@@ -39,6 +39,7 @@ type stage struct {
 	*recipe.Stage
 	// order counts the stages that are built, from 1.
 	order int
+	plan  *recipe.Plan
 	done  chan struct{}
 	// out and err are set when done is closed.
 	out *stageResult
@@ -139,8 +140,8 @@ func (s *solver) stage(ctx context.Context, st *stage) (*stageResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out.base != nil && out.plan == nil {
-		s.display.Begin(s.vertexAt(st, 1, plan.Total, "FROM "+st.BaseName)).Cached()
+	if st.plan = plan; out.base != nil && out.plan == nil {
+		s.display.Begin(s.vertexOfBase(st)).Cached()
 	}
 	for _, step := range plan.Steps {
 		if err := s.step(ctx, st, out, step); err != nil {
