@@ -88,17 +88,27 @@ func (r *stepRun) awaitSteps() error {
 	defer cancel()
 	var errs []error
 	for _, id := range r.ids {
-		c := r.e.Roots.Container(id)
-		for jsonfile.Exists(c.Data) || lock.Held(c.Alive()) {
-			err := r.e.removeStep(ctx, id) // nothing but where the monitor was killed
-			if err == nil {
-				err = sleep(ctx, 2*time.Millisecond)
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("cannot remove all of a step's container %s: %w", id, err))
-				break
-			}
+		if err := r.awaitStep(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("cannot remove all of a step's container %s: %w", id, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (r *stepRun) awaitStep(ctx context.Context, id string) error {
+	c := r.e.Roots.Container(id)
+	for {
+		held := lock.Held(c.Alive()) // until its monitor has removed all else
+		if !held && !jsonfile.Exists(c.Data) {
+			return nil
+		}
+		if !held { // it was killed
+			if err := errors.Join(r.e.removeStep(ctx, id), r.e.Store.Sweep()); err != nil {
+				return err
+			}
+		}
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
