@@ -81,11 +81,11 @@ func (b *Builder) contextImage(ctx context.Context, given string, p imgspec.Plat
 }
 
 // layerFrom takes a layer that is no step's from the cache, or has it filled.
-func (s *solver) layerFrom(k, title string, fill func(*cache.Work) error) (*cache.Layer, error) {
-	if l, ok := s.cache.Lookup(k); ok {
+func (b *Builder) layerFrom(k, title string, fill func(*cache.Work) error) (*cache.Layer, error) {
+	if l, ok := b.cache.Lookup(k); ok {
 		return l, nil
 	}
-	into, err := s.cache.Begin()
+	into, err := b.cache.Begin()
 	if err != nil {
 		return nil, err
 	}

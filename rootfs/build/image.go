@@ -33,8 +33,11 @@ func (b *Builder) configOf(r *stageResult, layers []store.NewLayer) ([]byte, err
 	if r.base != nil {
 		c.History = pastHistory(r.base)
 		last = r.base.Created
-		for _, d := range r.base.DiffIDs {
+		for _, d := range r.baseDiffIDs() {
 			c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, digest.Digest(d))
+		}
+		for i := range c.History {
+			c.History[i].EmptyLayer = c.History[i].EmptyLayer || r.swallowed
 		}
 	}
 	if len(r.layers) > 0 {
@@ -55,6 +58,14 @@ func (b *Builder) configOf(r *stageResult, layers []store.NewLayer) ([]byte, err
 	}
 	c.Created = *b.clamp(last)
 	return json.Marshal(c)
+}
+
+// baseDiffIDs are the base's layers that the image has.
+func (r *stageResult) baseDiffIDs() []string {
+	if r.swallowed {
+		return nil
+	}
+	return r.base.DiffIDs
 }
 
 // clamp makes no time later than --timestamp.

@@ -53,6 +53,9 @@ func fullNames(given []string) (list []string, err error) {
 func (b *Builder) export(ctx context.Context, results []*result) (res imagecall.Result, err error) {
 	made := output.Result{Names: b.names, Epoch: b.epoch(), Annotations: b.opt.Annotations, PushIndex: b.PushIndex}
 	for _, r := range results {
+		if r.stageResult, err = b.squashed(r.stageResult); err != nil {
+			return res, fmt.Errorf("cannot squash the layers: %w", err)
+		}
 		made.Images = append(made.Images, output.Made{Platform: r.platform, Root: func(context.Context) (string, func() error, error) {
 			return b.rootOf(r.stageResult)
 		}})

@@ -61,6 +61,8 @@ type stageResult struct {
 	// history are the entries since the base's.
 	history  []history
 	platform imgspec.Platform
+	// swallowed says that the base's layers are in the build's own (--squash-all).
+	swallowed bool
 }
 
 // history is one entry; layer is the index of its layer, -1 for none.
@@ -297,7 +299,7 @@ func (s *solver) fresh(st *stage) bool {
 // dirs are the directories of all layers, lowest first.
 func (r *stageResult) dirs() []string {
 	var list []string
-	if r.base != nil {
+	if r.base != nil && !r.swallowed {
 		list = append(list, r.base.Layers...)
 	}
 	for _, l := range r.layers {

@@ -43,7 +43,7 @@ func (b *Builder) toStore(ctx context.Context, r *stageResult, names []string) (
 		return img, err
 	}
 	a := store.Assembly{Layers: layers, Config: config, Names: names, Docker: b.opt.Format == "docker", Annotations: b.opt.Annotations}
-	if r.base != nil {
+	if r.base != nil && !r.swallowed {
 		a.Base = r.base.ID
 	}
 	id, changed, err := s.Store.Assemble(ctx, a)

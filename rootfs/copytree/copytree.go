@@ -66,6 +66,8 @@ type copier struct {
 	top   int // the tree that is being made
 	links map[fileID]string
 	depth int
+	// stack and whole are Stack's.
+	stack, whole bool
 }
 
 // directory copies the entries of from into to, then its metadata. rel is the
@@ -115,6 +117,14 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 		return err
 	}
 	kind := st.Mode & unix.S_IFMT
+	hides := false
+	if c.stack {
+		var skip bool
+		var err error
+		if hides, skip, err = c.uncover(from, to, name, &st); err != nil || skip {
+			return err
+		}
+	}
 	if c.Replace {
 		if err := makeRoom(to, name, kind); err != nil {
 			return err
@@ -135,7 +145,11 @@ func (c *copier) entry(from, to *os.File, name, rel string) error {
 	}
 	switch kind {
 	case unix.S_IFDIR:
-		return c.subdirectory(src, dst, name, rel)
+		err := c.subdirectory(src, dst, name, rel)
+		if err == nil && hides {
+			err = markOpaque(dst, name)
+		}
+		return err
 	case unix.S_IFREG:
 		return c.file(src, dst, name)
 	case unix.S_IFLNK:
