@@ -40,10 +40,15 @@ func (t table) sum(i int) sum { return sum(t.record(i)[sumAt:dayAt]) }
 
 func (t table) day(i int) uint32 { return binary.LittleEndian.Uint32(t.record(i)[dayAt:]) }
 
+func (t table) file(i int) fileID {
+	r := t.record(i)
+	return fileID{binary.LittleEndian.Uint64(r), binary.LittleEndian.Uint64(r[8:])}
+}
+
 func (t table) identity(i int) identity {
 	r := t.record(i)
 	n := func(at int) uint64 { return binary.LittleEndian.Uint64(r[at*8:]) }
-	return identity{fileID{n(0), n(1)}, n(2), n(3), n(4)}
+	return identity{t.file(i), n(2), n(3), n(4)}
 }
 
 func (a fileID) compare(b fileID) int {
@@ -58,7 +63,7 @@ func (a fileID) compare(b fileID) int {
 
 // at finds the record of a file.
 func (t table) at(f fileID) (int, bool) {
-	return sort.Find(t.len(), func(i int) int { return f.compare(t.identity(i).fileID) })
+	return sort.Find(t.len(), func(i int) int { return f.compare(t.file(i)) })
 }
 
 // find finds the record of a file in the very state.
@@ -110,7 +115,7 @@ func (d *Digests) merge(theirs table) [][]byte {
 				binary.LittleEndian.PutUint32(r[dayAt:], today)
 			}
 			if last := binary.LittleEndian.Uint32(r[dayAt:]); last+dropped > today {
-				all[t.identity(i).fileID] = r
+				all[t.file(i)] = r
 			}
 		}
 	}
@@ -137,7 +142,7 @@ func (d *Digests) merge(theirs table) [][]byte {
 		out = out[:maxRecords]
 	}
 	slices.SortFunc(out, func(a, b []byte) int {
-		return table(a).identity(0).fileID.compare(table(b).identity(0).fileID)
+		return table(a).file(0).compare(table(b).file(0))
 	})
 	return out
 }

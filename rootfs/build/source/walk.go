@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path"
+	"runtime"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -167,12 +169,12 @@ func (w *walker) directory(f *File, j judged) error {
 			return err
 		}
 	}
-	names, err := readNames(f.dir)
+	children, err := w.children(f, j)
 	if err != nil {
-		return &os.PathError{Op: "read", Path: f.Path, Err: err}
+		return err
 	}
-	for _, name := range names {
-		if err := w.child(f, name, j); err != nil {
+	for i := range children {
+		if err := w.child(&children[i]); err != nil {
 			return err
 		}
 	}
@@ -195,33 +197,82 @@ func readNames(dir *os.File) ([]string, error) {
 	return names, nil
 }
 
-// child shows what the open directory calls name.
-func (w *walker) child(in *File, name string, above judged) error {
-	f := &File{Path: path.Join(in.Path, name), Rel: name, parent: int(in.dir.Fd()), name: name}
+// child is what a directory holds.
+type child struct {
+	File
+	judged
+	err error // of stat
+}
+
+// children are those files of a directory that are shown, and those directories
+// in which something may be.
+func (w *walker) children(in *File, above judged) ([]child, error) {
+	names, err := readNames(in.dir)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: in.Path, Err: err}
+	}
+	prefix, rel := in.Path+"/", ""
+	if in.Path == "." {
+		prefix = ""
+	}
 	if in.Rel != "" {
-		f.Rel = in.Rel + "/" + name
+		rel = in.Rel + "/"
 	}
-	j, deeper, err := w.judge(f, above)
-	if err != nil || !j.shown && !deeper {
-		return err
+	out := make([]child, 0, len(names))
+	for _, name := range names {
+		c := child{File: File{Path: prefix + name, Rel: rel + name, parent: int(in.dir.Fd()), name: name}}
+		var deeper bool
+		if c.judged, deeper, err = w.judge(&c.File, above); err != nil {
+			return nil, err
+		}
+		if c.shown || deeper {
+			out = append(out, c)
+		}
 	}
-	err = unix.Fstatat(f.parent, name, &f.Stat, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) {
+	statAll(out)
+	return out, nil
+}
+
+// parallelFrom is the number of files from which looking at them is shared.
+const parallelFrom = 64
+
+// statAll looks at files of one directory.
+func statAll(files []child) {
+	stat := func(files []child) {
+		for i := range files {
+			c := &files[i]
+			c.err = unix.Fstatat(c.parent, c.name, &c.Stat, unix.AT_SYMLINK_NOFOLLOW)
+		}
+	}
+	n := min(runtime.GOMAXPROCS(0), len(files)/parallelFrom+1)
+	var wg sync.WaitGroup
+	for i := 1; i < n; i++ {
+		part := files[len(files)*i/n : len(files)*(i+1)/n]
+		wg.Go(func() { stat(part) })
+	}
+	stat(files[:len(files)/n])
+	wg.Wait()
+}
+
+// child shows what a directory holds.
+func (w *walker) child(c *child) error {
+	if errors.Is(c.err, unix.ENOENT) {
 		return nil // removed meanwhile
 	}
-	if err != nil {
-		return &os.PathError{Op: "stat", Path: f.Path, Err: err}
+	if c.err != nil {
+		return &os.PathError{Op: "stat", Path: c.Path, Err: c.err}
 	}
+	f := &c.File
 	if f.Kind() == unix.S_IFDIR {
-		fd, err := unix.Openat(f.parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(f.parent, f.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return &os.PathError{Op: "open", Path: f.Path, Err: err}
 		}
 		f.dir = os.NewFile(uintptr(fd), f.Path)
 		defer f.dir.Close()
-		return w.directory(f, j)
+		return w.directory(f, c.judged)
 	}
-	if !j.shown || f.Kind() == unix.S_IFSOCK {
+	if !c.shown || f.Kind() == unix.S_IFSOCK {
 		return nil
 	}
 	if err := w.flush(); err != nil {
