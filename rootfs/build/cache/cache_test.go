@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ func open(t testing.TB, r dirs.Roots) *Cache {
 	return c
 }
 
-func key(n int) string { return fmt.Sprintf("%064x", n+1<<60) }
+func key(n int) string { return fmt.Sprintf("%x", sha256.Sum256([]byte{byte(n), byte(n >> 8)})) }
 
 // step does a step that writes a file of 8 KB.
 func step(t testing.TB, c *Cache, k, text string) *Layer {
