@@ -62,6 +62,7 @@ func commands() []command {
 		{name: "container cleanup", new: newCleanup},
 		{name: "container clone", new: newClone},
 		// Images.
+		{name: "builder prune", aliases: []string{"buildx prune"}, new: newBuilderPrune},
 		{name: "build", aliases: []string{"image build", "buildx build", "builder build"}, new: newBuild},
 		{name: "images", aliases: []string{"image ls", "image list"}, new: newImages},
 		{name: "history", aliases: []string{"image history"}, new: newHistory},

@@ -13,6 +13,7 @@ import (
 	"skiff/cmd/format"
 	"skiff/libpod"
 	"skiff/libpod/inspect"
+	"skiff/rootfs/build/cache"
 )
 
 func newSystemDf(app *App) *cli.Command {
@@ -114,8 +115,8 @@ func showUsage(app *App, c *cli.Context) error {
 		return dfVerbose(app, u, want)
 	}
 	totals := u.Totals()
-	if app.Docker {
-		totals = append(totals, libpod.Total{Type: "Build Cache"})
+	if len(u.Build) == 0 && !app.Docker { // podman has no such row
+		totals = totals[:len(totals)-1]
 	}
 	rows := make([]dfRow, len(totals))
 	for i, t := range totals {
@@ -198,10 +199,27 @@ func dfVerbose(app *App, u libpod.DiskUsage, want string) error {
 		{Head: "LINKS", Cell: func(v dfVolume) string { return strconv.Itoa(v.u.Users) }},
 		{Head: "SIZE", Cell: func(v dfVolume) string { return format.Size(v.u.Size) }},
 	}, volumes, true)
-	if err == nil && app.Docker {
-		fmt.Fprint(app.Out, "\nBuild cache usage: 0B\n\n")
+	if err != nil || len(u.Build) == 0 && !app.Docker {
+		return err
 	}
-	return err
+	return dfBuild(app, u, age)
+}
+
+// dfBuild prints what builds keep.
+func dfBuild(app *App, u libpod.DiskUsage, age func(time.Time) string) error {
+	totals := u.Totals()
+	fmt.Fprintf(app.Out, "\nBuild cache usage: %s\n\n", format.Size(totals[len(totals)-1].Size))
+	if len(u.Build) == 0 {
+		return nil
+	}
+	return format.Table(app.Out, app.style(), []format.Column[cache.Entry]{
+		{Head: "CACHE ID", Cell: func(b cache.Entry) string { return format.ShortID(b.ID) }},
+		{Head: "CACHE TYPE", Cell: func(b cache.Entry) string { return string(b.Kind) }},
+		{Head: "SIZE", Cell: func(b cache.Entry) string { return format.Size(b.Size) }},
+		{Head: "CREATED", Cell: func(b cache.Entry) string { return age(b.Created) }},
+		{Head: "LAST USED", Cell: func(b cache.Entry) string { return age(b.Used) }},
+		{Head: "SHARED", Cell: func(b cache.Entry) string { return strconv.FormatBool(b.Shared > 0) }},
+	}, u.Build, true)
 }
 
 // orNone gives an image without a name one row, too.
@@ -259,12 +277,16 @@ func dfContainerColumns(app *App, age func(time.Time) string) []format.Column[df
 func dfVerboseFormat(app *App, u libpod.DiskUsage, want string) error {
 	type image struct{ ID, Repository, Tag, Size, SharedSize, UniqueSize, Containers string }
 	type volume struct{ Name, Links, Size string }
+	type build struct {
+		ID, CacheType, Description, Size, CreatedAt, LastUsedAt string
+		InUse, Shared                                           bool
+	}
 	doc := struct {
 		Images     []image
 		Containers []psRow
 		Volumes    []volume
-		BuildCache []struct{}
-	}{Images: []image{}, Containers: []psRow{}, Volumes: []volume{}, BuildCache: []struct{}{}}
+		BuildCache []build
+	}{Images: []image{}, Containers: []psRow{}, Volumes: []volume{}, BuildCache: []build{}}
 	for _, i := range u.Images {
 		for _, name := range orNone(i.Names) {
 			repo, tag := libpod.Repository(inspect.Familiar(name))
@@ -278,6 +300,11 @@ func dfVerboseFormat(app *App, u libpod.DiskUsage, want string) error {
 	}
 	for _, v := range u.Volumes {
 		doc.Volumes = append(doc.Volumes, volume{v.Name, strconv.Itoa(v.Users), format.Size(v.Size)})
+	}
+	for _, b := range u.Build {
+		doc.BuildCache = append(doc.BuildCache, build{
+			b.ID, string(b.Kind), b.Title, format.Size(b.Size), b.Created.Format(time.RFC3339Nano), b.Used.UTC().Format(time.RFC3339Nano), b.InUse, b.Shared > 0,
+		})
 	}
 	if format.IsJSON(want) {
 		return format.JSON(app.Out, doc, "")

@@ -64,14 +64,15 @@ func newSystemPrune(app *App) *cli.Command {
 		Name:  "system prune",
 		Usage: "Remove everything that nothing uses",
 		Description: `Removes the containers that do not run, then the networks and images that
-nothing uses any more, and with --volumes volumes. It asks first.
+nothing uses any more, with --volumes volumes, and what builds keep but, without
+--all, for what images share with it. It asks first.
 
 Examples:
 skiff system prune -f
 skiff system prune --all --volumes --filter label=scratch`,
 		Flags: []cli.Flag{
 			toggle("Remove all images without containers, not only those without names", "all", "a"),
-			toggle("Accepted for podman's sake: skiff keeps no build containers", "build"),
+			toggle("Accepted for podman's sake: the build cache is pruned in any case", "build"),
 			toggle("Accepted for podman's sake: skiff keeps no containers of other programs", "external"),
 			list("Remove only what matches, such as until=24h or label=app", "filter"),
 			toggle("Do not ask", "force", "f"),
@@ -115,6 +116,7 @@ func pruneSystem(app *App, c *cli.Context) error {
 			fmt.Fprintln(app.Out)
 		}
 	}
+	deleted(app, "build cache objects:", p.Build)
 	fmt.Fprintf(app.Out, "Total reclaimed space: %s\n", format.Size(p.Freed))
 	return err
 }
@@ -132,6 +134,11 @@ func pruneWarning(opt libpod.PruneOptions, filters []string) string {
 		b.WriteString("  - all images without at least one container associated to them\n")
 	} else {
 		b.WriteString("  - all dangling images\n")
+	}
+	if opt.All {
+		b.WriteString("  - all build cache\n")
+	} else {
+		b.WriteString("  - all dangling build cache\n")
 	}
 	if len(filters) > 0 {
 		b.WriteString("\n  Items to be pruned will be filtered with:\n")

@@ -58,7 +58,8 @@ type PruneOptions struct {
 type Pruned struct {
 	Containers, Networks, Volumes []string
 	Images                        []imagecall.Removed
-	Freed                         int64 // bytes
+	Build                         []string // ids of the build cache's entries
+	Freed                         int64    // bytes
 }
 
 // SystemPrune removes what nothing uses: containers that do not run, then what
@@ -88,6 +89,8 @@ func (e *Engine) SystemPrune(ctx context.Context, opt PruneOptions) (Pruned, err
 	res, freed, err := e.ImagePruneRemove(ctx, images)
 	p.Images, p.Freed = res.Removed, p.Freed+freed
 	errs = append(append(errs, err), ToolErrors(res)...)
+	// After the images: what only the cache has then is its own, and goes.
+	errs = append(errs, e.pruneBuilds(opt, &p))
 	return p, errors.Join(errs...)
 }
 

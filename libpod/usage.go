@@ -2,6 +2,8 @@ package libpod
 
 import (
 	"strings"
+
+	"skiff/rootfs/build/cache"
 )
 
 // DiskUsage is what skiff keeps on disk, in bytes.
@@ -9,6 +11,7 @@ type DiskUsage struct {
 	Images     []ImageUsage
 	Containers []Container // with their sizes
 	Volumes    []VolumeUsage
+	Build      []cache.Entry // what builds keep
 	// LayersSize is that of all images, a layer that several share counted once.
 	LayersSize int64
 	// CopiesSize is that of the copies of layers for user namespaces, CopiesFree
@@ -36,8 +39,8 @@ type Total struct {
 	Size, Reclaimable int64
 }
 
-// DiskUsage measures images, containers and volumes, which reads all of the
-// files of the last two.
+// DiskUsage measures images, containers, volumes and what builds keep, which goes
+// through all of the files of the last three.
 func (e *Engine) DiskUsage() (DiskUsage, error) {
 	var u DiskUsage
 	images, err := e.ImageList(ImageListOptions{All: true, Containers: true})
@@ -62,7 +65,8 @@ func (e *Engine) DiskUsage() (DiskUsage, error) {
 		}
 		u.Volumes = append(u.Volumes, VolumeUsage{v, size})
 	}
-	return u, nil
+	u.Build, err = e.BuildCache()
+	return u, err
 }
 
 // shares finds which layers the images have in common.
@@ -126,7 +130,7 @@ func (u DiskUsage) Totals() []Total {
 			volumes.Reclaimable += v.Size
 		}
 	}
-	return []Total{images, containers, volumes}
+	return []Total{images, containers, volumes, u.buildTotal()}
 }
 
 // Repository takes an image's name apart; a name without tag, or none, has

@@ -11,6 +11,7 @@ import "time"
 
 // Types of what an event is about.
 const (
+	Builder   = "builder"
 	Container = "container"
 	Image     = "image"
 	Network   = "network"

@@ -1,0 +1,81 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"skiff/cmd/format"
+	"skiff/cmd/parse"
+	"skiff/libpod"
+	"skiff/state"
+)
+
+func newBuilderPrune(app *App) *cli.Command {
+	return &cli.Command{
+		Name:  "builder prune",
+		Usage: "Remove the build cache",
+		Description: `Removes what builds keep of their steps, and the directories of
+RUN --mount=type=cache, but for what images have the same files of: that would free
+nothing. What a build uses at the moment stays. It asks first.
+
+Examples:
+skiff builder prune -f
+skiff builder prune -af --filter until=24h
+skiff builder prune -af --keep-storage 10gb`,
+		Flags: []cli.Flag{
+			toggle("Remove also what images share with the cache", "all", "a"),
+			list("Remove only what matches, such as until=24h or type=exec.cachemount", "filter"),
+			toggle("Do not ask", "force", "f"),
+			text("Leave so many `bytes`, what was used last", "keep-storage", "reserved-space", "max-used-space"),
+			toggle("Print also types and sizes", "verbose"),
+			text("Builder to prune; there is only default", "builder"),
+		},
+		Action: func(c *cli.Context) error { return pruneBuilder(app, c) },
+	}
+}
+
+func pruneBuilder(app *App, c *cli.Context) error {
+	if err := exactly(c, 0); err != nil {
+		return err
+	}
+	opt := libpod.PruneBuildOptions{All: c.Bool("all")}
+	var err error
+	if opt.Filters, err = libpod.ParseFilters("build cache", c.StringSlice("filter")); err != nil {
+		return err
+	}
+	if s := c.String("keep-storage"); s != "" {
+		if opt.Keep, err = parse.Size(s); err != nil {
+			return usage(fmt.Errorf("invalid value %q for --keep-storage: %w", s, err))
+		}
+	}
+	what := "all dangling build cache"
+	if opt.All {
+		what = "all build cache"
+	}
+	if !c.Bool("force") && !confirmed(app, "This will remove "+what+".") {
+		return nil
+	}
+	e, err := app.Engine()
+	if err != nil {
+		return err
+	}
+	freed, err := e.PruneBuildCache(opt)
+	if errors.Is(err, state.ErrInvalid) {
+		return err
+	}
+	if c.Bool("verbose") {
+		for _, b := range freed.Entries {
+			fmt.Fprintf(app.Out, "ID: %s\nType: %s\nDescription: %s\nSize: %s\n\n", b.ID, b.Kind, b.Title, format.Size(b.Size))
+		}
+	} else {
+		ids := make([]string, len(freed.Entries))
+		for i, b := range freed.Entries {
+			ids[i] = b.ID
+		}
+		deleted(app, "build cache objects:", ids)
+	}
+	fmt.Fprintf(app.Out, "Total reclaimed space: %s\n", format.Size(freed.Bytes))
+	return err
+}
