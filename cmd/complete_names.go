@@ -59,7 +59,7 @@ func argument(app *App, command string, w words, last string) answer {
 		a = imageNames(app)
 	case "manifest add", "manifest annotate", "manifest create", "manifest push", "manifest remove", "manifest inspect", "manifest exists", "manifest rm":
 		return manifestWords(app, command, w, first).without(w.rest)
-	case "import", "load":
+	case "build", "import", "load":
 		return files()
 	case "inspect":
 		a = containerNames(app, last)

@@ -11,6 +11,11 @@ import (
 // flagValue is what an option may be given.
 func flagValue(app *App, command string, f cli.Flag, last string) answer {
 	name, _ := names(f)
+	if command == "build" {
+		if a, ok := buildValue(app, name); ok {
+			return a
+		}
+	}
 	switch name {
 	case "network", "net":
 		a := choices("bridge", "host", "none", "container:")
@@ -145,7 +150,7 @@ func formatNames(command string) answer {
 		fields = "Args Config Created Driver HostConfig Id Image Mounts Name NetworkSettings Path RestartCount State"
 	case "save":
 		return choices("docker-archive", "docker-dir", "oci-archive", "oci-dir")
-	case "commit", "push":
+	case "build", "commit", "push":
 		return choices("docker", "oci")
 	}
 	a := choices("json")

@@ -31,7 +31,7 @@ func TestBadCommandLines(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for line, want := range map[string]string{
 		"rnu":                               "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
-		"build -t x .":                      "Error: unrecognized command `skiff build`, try 'skiff --help'\n",
+		"assemble -t x .":                   "Error: unrecognized command `skiff assemble`, try 'skiff --help'\n",
 		"bad --log-level error":             "Error: unrecognized command `skiff bad`, try 'skiff --help'\n",
 		"rnu --invalid":                     "Error: unrecognized command `skiff rnu`, did you mean 'skiff run'?\n",
 		"container foo --bad":               "Error: unrecognized command `skiff container foo`, try 'skiff container --help'\n",
