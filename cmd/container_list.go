@@ -114,6 +114,7 @@ func psFlags(app *App, c *cli.Context) (psOptions, error) {
 	// A template may name what is only looked up when it is asked for.
 	opt.list.Size = opt.list.Size || opt.sort == "size" || strings.Contains(opt.format, ".Size") || app.Docker && format.IsJSON(opt.format)
 	opt.list.Namespaces = opt.list.Namespaces || namesNamespace(opt.format)
+	opt.list.Leaving = !opt.quiet // ids are for other commands, which do not find those
 	return opt, err
 }
 

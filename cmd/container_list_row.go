@@ -113,6 +113,8 @@ func (r psRow) Status() string {
 		return "Exited (" + code + ") " + format.Ago(st.FinishedAt, r.now)
 	case state.Removing:
 		return "Removal In Progress"
+	case state.Dead:
+		return "Dead"
 	}
 	return "Created"
 }

@@ -229,6 +229,7 @@ func TestStatusWords(t *testing.T) {
 		{state.Created, false, "Created"}, {state.Running, false, "Up 5 minutes"}, {state.Paused, false, "Paused"},
 		{state.Paused, true, "Up 5 minutes (Paused)"}, {state.Restarting, true, "Restarting (1) 3 seconds ago"},
 		{state.Exited, true, "Exited (1) 3 seconds ago"}, {state.Removing, true, "Removal In Progress"},
+		{state.Dead, true, "Dead"}, {state.Dead, false, "Dead"},
 	} {
 		r := psRow{now: now, docker: c.docker, c: &inspect.Container{Config: &state.Config{}, Status: state.Live{Status: state.Status{
 			Phase: c.phase, ExitCode: 1, StartedAt: now.Add(-5 * time.Minute), FinishedAt: now.Add(-3 * time.Second),

@@ -58,7 +58,7 @@ func (e *Engine) Boot(ctx context.Context, told func(name string, err error)) er
 // what ended by itself has had its retries.
 func (e *Engine) startsAtBoot(c Container) bool {
 	st, policy := c.Status, c.Config.Restart
-	if st.Phase == state.Created {
+	if st.Phase == state.Created || st.Phase == state.Dead {
 		return false
 	}
 	switch policy.Name {

@@ -91,10 +91,26 @@ func WarmCodec() {
 	json.Marshal(wire.Launch{})
 }
 
-// lockIdle takes the lock of a container that has no monitor, waiting for one
+// ErrDead means that all that can be done with a container is to remove it.
+var ErrDead error = &state.KindError{Text: "it is dead: a part of it could not be removed, so remove it", Kind: state.ErrInUse}
+
+// lockIdle is lockUnused for a container that is whole.
+func (e *Engine) lockIdle(ctx context.Context, id string) (*lock.Lock, error) {
+	l, err := e.lockUnused(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if live, err := e.Store.Status(id); err == nil && live.Phase == state.Dead {
+		l.Release()
+		return nil, fmt.Errorf("cannot use container %s: %w", id, ErrDead)
+	}
+	return l, nil
+}
+
+// lockUnused takes the lock of a container that has no monitor, waiting for one
 // that has recorded the end and is taking its leave. The lock is not held while
 // waiting, because that monitor needs it.
-func (e *Engine) lockIdle(ctx context.Context, id string) (*lock.Lock, error) {
+func (e *Engine) lockUnused(ctx context.Context, id string) (*lock.Lock, error) {
 	alive := e.Roots.Container(id).Alive()
 	for deadline := time.Now().Add(monitorGrace); ; {
 		l, err := e.Store.Lock(id)

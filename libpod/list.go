@@ -23,6 +23,8 @@ type ListOptions struct {
 	Filters []Filter
 	// Size measures the writable layers, which reads all of them.
 	Size bool
+	// Leaving lists containers that are being removed, too. Nothing else finds those.
+	Leaving bool
 	// Namespaces finds out the ids of the namespaces. Podman: ps --ns.
 	Namespaces bool
 }
@@ -37,7 +39,7 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.containers()
+	all, err := e.survey(opt.Leaving)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +54,7 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 		list = list[len(list)-opt.Last:]
 	}
 	for i := range list {
-		if opt.Size {
+		if opt.Size && list[i].Status.Phase != state.Removing {
 			if err := e.measure(&list[i]); err != nil {
 				return nil, err
 			}
@@ -69,6 +71,10 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 // what lists show is there, see state.SurveyReader.Ended.
 func (e *Engine) containers() ([]Container, error) {
 	e.warnOf(e.repairSteps(context.Background()))
+func (e *Engine) containers() ([]Container, error) { return e.survey(false) }
+
+// survey is containers, with leaving also those that are being removed.
+func (e *Engine) survey(leaving bool) ([]Container, error) {
 	survey, err := e.Store.Survey()
 	if err != nil {
 		return nil, err
@@ -83,6 +89,9 @@ func (e *Engine) containers() ([]Container, error) {
 		reader := survey.Reader()
 		for i := int(next.Add(1)) - 1; i < len(ids); i = int(next.Add(1)) - 1 {
 			found[i], errs[i] = e.listed(reader, ids[i])
+			if leaving && errors.Is(errs[i], state.ErrNotFound) {
+				found[i] = e.leaving(ids[i])
+			}
 		}
 	}
 	for range min(runtime.GOMAXPROCS(0)-1, len(ids)/16) {
@@ -127,6 +136,15 @@ func (e *Engine) listed(reader *state.SurveyReader, id string) (*Container, erro
 		return nil, err
 	}
 	return &c, nil
+}
+
+// leaving is a container that is being removed, nil if there is none.
+func (e *Engine) leaving(id string) *Container {
+	cfg, err := e.Store.Leaving(id)
+	if err != nil {
+		return nil
+	}
+	return &Container{Config: cfg, Status: state.Live{Status: state.Status{Phase: state.Removing}}, Roots: e.Roots}
 }
 
 func compareText(a, b string) int {

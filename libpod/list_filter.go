@@ -181,7 +181,9 @@ func phasesOf(word string) ([]state.Phase, bool) {
 		return []state.Phase{state.Removing}, true
 	case "exited", "stopped":
 		return []state.Phase{state.Exited}, true
-	case "dead", "initialized", "unknown":
+	case "dead":
+		return []state.Phase{state.Dead}, true
+	case "initialized", "unknown":
 		return nil, true // states that a container of skiff's is never in
 	}
 	return nil, false

@@ -72,7 +72,7 @@ func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Stat
 // removeIdle removes a container that has no monitor any more; again says that
 // it was started in between.
 func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (again bool, err error) {
-	l, err := e.lockIdle(ctx, id)
+	l, err := e.lockUnused(ctx, id)
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return false, nil

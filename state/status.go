@@ -20,8 +20,10 @@ const (
 	Restarting Phase = "restarting"
 	// Exited: it ran and ended.
 	Exited Phase = "exited"
-	// Removing: its record is being taken away.
+	// Removing: it is being taken away; only lists find it.
 	Removing Phase = "removing"
+	// Dead: a part of it could not be removed. It can only be removed.
+	Dead Phase = "dead"
 )
 
 // Status is what is true of a container now. The monitor writes it as

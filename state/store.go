@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -118,10 +117,10 @@ func (s *Store) reserve(name, id string) error {
 			return fmt.Errorf("cannot reserve the name %q: %w", name, err)
 		}
 		owner := s.nameOwner(name)
-		if owner != "" && jsonfile.Exists(s.Roots.Container(owner).Data) {
+		if c := s.Roots.Container(owner); owner != "" && jsonfile.Exists(c.Data) && !jsonfile.Exists(c.Leaving()) {
 			return &NameTaken{Name: name, ID: owner}
 		}
-		os.Remove(path) // its container is gone: the maker was killed between two steps
+		os.Remove(path) // its container is gone, or the remover was killed before it came to the name
 	}
 	return &NameTaken{Name: name}
 }
@@ -315,77 +314,4 @@ func (s *Store) Lock(id string) (*lock.Lock, error) {
 		return nil, Errorf(ErrNotFound, "no such container %s", id)
 	}
 	return l, nil
-}
-
-// Remove takes a container's record, writable layer, log and name away. The
-// caller holds its lock and made sure that nothing of it runs. What a crash
-// leaves half removed is a directory without config.json, which Sweep ends.
-func (s *Store) Remove(cfg *Config) error {
-	c := s.Roots.Container(cfg.ID)
-	var errs []error
-	if err := os.Remove(c.Config()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove container %s: %w", cfg.Name, err)
-	}
-	if s.nameOwner(cfg.Name) == cfg.ID {
-		errs = append(errs, os.Remove(s.Roots.Name(cfg.Name)))
-	}
-	errs = append(errs, os.RemoveAll(c.Run), os.RemoveAll(c.Data))
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("cannot remove all of container %s: %w", cfg.Name, err)
-	}
-	return nil
-}
-
-// Sweep removes the directories of containers whose maker or remover died half
-// way: those without config.json whose lock is free. It reports what it could
-// not remove.
-func (s *Store) Sweep() error {
-	ids, err := s.IDs()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, id := range ids {
-		c := s.Roots.Container(id)
-		if jsonfile.Exists(c.Config()) {
-			continue
-		}
-		if os.Remove(c.Data) == nil {
-			continue // empty: its maker died before it could take the lock
-		}
-		l, err := lock.Try(c.Lock())
-		if err != nil {
-			continue // its maker is at work
-		}
-		if !jsonfile.Exists(c.Config()) {
-			errs = append(errs, os.RemoveAll(c.Run), os.RemoveAll(c.Data))
-		}
-		l.Release()
-	}
-	return errors.Join(append(errs, s.sweepNames())...)
-}
-
-func (s *Store) sweepNames() error {
-	entries, err := os.ReadDir(s.Roots.Names())
-	if err != nil {
-		return nil
-	}
-	var errs []error
-	for _, e := range entries {
-		path := filepath.Join(s.Roots.Names(), e.Name())
-		owner, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		id := string(owner)
-		if i := len(path) - len(".tmp") - 64; filepath.Ext(path) == ".tmp" && i > 0 && IsID(path[i:i+64]) {
-			id = path[i : i+64] // see createLinked; it may have no content yet
-		}
-		if !IsID(id) || !jsonfile.Exists(s.Roots.Container(id).Data) {
-			if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

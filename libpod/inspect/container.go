@@ -237,7 +237,7 @@ func (c Container) state() *ContainerState {
 	st := c.Status
 	return &ContainerState{
 		Status: string(st.Phase), Running: st.Phase.Active(), Paused: st.Phase == state.Paused,
-		Restarting: st.Phase == state.Restarting, OOMKilled: st.OOMKilled, StoppedByUser: st.StoppedByUser, Pid: livePid(st),
+		Restarting: st.Phase == state.Restarting, Dead: st.Phase == state.Dead, OOMKilled: st.OOMKilled, StoppedByUser: st.StoppedByUser, Pid: livePid(st),
 		ExitCode: st.ExitCode, Error: st.Error, StartedAt: st.StartedAt, FinishedAt: st.FinishedAt,
 		Health: health(c.Health),
 	}

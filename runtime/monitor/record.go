@@ -66,7 +66,7 @@ func (m *monitor) removeRun() {
 	m.alive.Release()
 }
 
-// remove takes an AutoRemove container away: its config first, so that what a
+// remove takes an AutoRemove container away: out of sight first, so that what a
 // crash leaves is known to be garbage (state.Store.Remove has the same order).
 // Nobody finds it then; finish removes what it had, under the container's lock.
 func (m *monitor) remove() (finish func()) {
@@ -74,7 +74,7 @@ func (m *monitor) remove() (finish func()) {
 	if err != nil {
 		l = nil
 	}
-	if err := os.Remove(m.c.Config()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := state.Leave(m.c); err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.status.Error = fmt.Sprintf("cannot remove container %s: %v", m.l.Name, err)
 		m.recordEnd()
 		return l.Release
@@ -90,8 +90,8 @@ func (m *monitor) remove() (finish func()) {
 		for _, dir := range m.l.Volumes {
 			os.RemoveAll(dir)
 		}
-		os.RemoveAll(m.c.Data)
 		m.removeRun()
+		_ = state.RemoveLeft(m.c, m.l.BootID) // who sees a dead container sees why
 	}
 }
 

@@ -200,6 +200,9 @@ type Container struct {
 // Config is what was asked.
 func (c Container) Config() string { return filepath.Join(c.Data, "config.json") }
 
+// Leaving is the config of a container that is being removed.
+func (c Container) Leaving() string { return filepath.Join(c.Data, "leaving.json") }
+
 // Exit is the status of the last run.
 func (c Container) Exit() string { return filepath.Join(c.Data, "exit.json") }
 
