@@ -69,12 +69,11 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 // containers reads all records, by as many readers as there are processors: a
 // thousand of them are to be there before anybody notices. Of the configs only
 // what lists show is there, see state.SurveyReader.Ended.
-func (e *Engine) containers() ([]Container, error) {
-	e.warnOf(e.repairSteps(context.Background()))
 func (e *Engine) containers() ([]Container, error) { return e.survey(false) }
 
 // survey is containers, with leaving also those that are being removed.
 func (e *Engine) survey(leaving bool) ([]Container, error) {
+	e.warnOf(e.repairSteps(context.Background()))
 	survey, err := e.Store.Survey()
 	if err != nil {
 		return nil, err
