@@ -121,6 +121,9 @@ func (b *build) failed(res imagecall.Result, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	if len(res.Failures) > 0 && res.Failures[0].Kind == imagecall.FailChecks {
+		return exitWith(res.Failures[0].Code)
+	}
 	if b.app.Docker {
 		if len(res.Failures) == 0 {
 			return err

@@ -9,9 +9,11 @@ package build
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -70,6 +72,10 @@ type Builder struct {
 	// bases are images that stages begin with or take files from, by name and platform.
 	bases map[string]*base
 	undo  []func()
+	// done counts the steps that were done and not found.
+	done atomic.Int64
+	// shell is that of --shell-on-failure.
+	shell *imagecall.Step
 }
 
 // Build carries out Tools.Request.Build.
@@ -92,6 +98,13 @@ func Build(ctx context.Context, t Tools) (res imagecall.Result, err error) {
 	}
 	res, err = b.build(ctx)
 	b.display.Close(err)
+	if err != nil {
+		b.openShell(ctx)
+		return res, err
+	}
+	if b.done.Load() > 0 {
+		b.cut()
+	}
 	return res, err
 }
 
@@ -119,6 +132,14 @@ func (b *Builder) prepare() (err error) {
 		b.nonce = nonce()
 	}
 	return nil
+}
+
+// cut keeps the cache within its limits. It is no part of the build: what cannot
+// be removed now is tried again after the next one.
+func (b *Builder) cut() {
+	if _, err := b.cache.Cut(cache.DefaultLimits(b.Request.Roots)); err != nil {
+		fmt.Fprintln(b.Err, "cannot cut the build cache:", err)
+	}
 }
 
 // later has something done when the build ends.
@@ -160,6 +181,9 @@ func (b *Builder) build(ctx context.Context) (imagecall.Result, error) {
 	}
 	res, err = b.export(ctx, results)
 	if err != nil {
+		return res, err
+	}
+	if err := b.writeMetadata(res); err != nil {
 		return res, err
 	}
 	return res, b.exportCache(ctx, results)

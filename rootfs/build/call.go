@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"skiff/rootfs/build/call"
 	"skiff/rootfs/build/recipe"
@@ -17,8 +18,8 @@ const (
 	callTargets = "targets"
 )
 
-// errChecks says that --check has found something; what, is printed.
-var errChecks = errors.New("the checks of the Dockerfile found mistakes")
+// ErrChecks says that --check has found something; what, is printed.
+var ErrChecks = errors.New("the checks of the Dockerfile found mistakes")
 
 // call answers what builds nothing: --check, --call=outline, --call=targets. Base
 // images that are not here are not fetched for it: what their configuration would
@@ -68,7 +69,7 @@ func (b *Builder) answerCheck(rec *recipe.Recipe, plans map[int]*recipe.Plan, er
 		return err
 	}
 	if !c.OK() {
-		return errChecks
+		return ErrChecks
 	}
 	return nil
 }
@@ -126,8 +127,9 @@ func (s *solver) warn() error {
 	if err := s.recipe.CheckError(all); err != nil {
 		return err
 	}
-	for _, line := range []string{recipe.UnusedArgsWarning(s.recipe.UnusedArgs(list)), call.Summary(all)} {
-		if line != "" {
+	text := recipe.UnusedArgsWarning(s.recipe.UnusedArgs(list)) + "\n" + call.Summary(all)
+	for _, line := range strings.Split(text, "\n") {
+		if strings.TrimSpace(line) != "" {
 			s.display.Warn(line)
 		}
 	}

@@ -119,6 +119,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	case res.Error != "":
 		return errors.New(res.Error)
 	case res.Code != 0:
+		s.rememberShell(step)
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}
 	}
 	return nil

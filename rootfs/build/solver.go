@@ -264,8 +264,9 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 			return err
 		}
 		if err := w.do(ctx, into, v); err != nil {
-			return errors.Join(err, into.Discard())
+			return errors.Join(err, s.discard(into))
 		}
+		s.done.Add(1)
 		made, err = into.Commit(cache.Record{Key: known, Title: w.step.Title})
 		return err
 	})

@@ -50,7 +50,11 @@ func (b *Builder) toStore(ctx context.Context, r *stageResult, names []string) (
 	if err != nil {
 		return img, err
 	}
-	return imagecall.Image{ID: id, Changed: changed}, b.cache.Remember(k, id)
+	img = imagecall.Image{ID: id, Changed: changed}
+	if rec, err := b.Images.Load(id); err == nil {
+		img.Digest = rec.Digest
+	}
+	return img, b.cache.Remember(k, id)
 }
 
 // addNames gives an image names that it has not got yet, which takes the store.

@@ -222,6 +222,8 @@ const (
 	FailInUse    = "in-use"
 	FailUsage    = "usage"
 	FailAuth     = "auth"
+	// FailChecks: build --check has printed what it found.
+	FailChecks = "checks"
 )
 
 // Failure is one thing that could not be done.

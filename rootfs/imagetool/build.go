@@ -65,6 +65,9 @@ func (w *work) tellStep(err error) {
 	if errors.As(err, &exit) {
 		f.Code = exit.Code
 	}
+	if errors.Is(err, build.ErrChecks) {
+		f.Kind, f.Code = imagecall.FailChecks, 1
+	}
 	var at *build.LocatedError
 	if errors.As(err, &at) {
 		f.State = at.State
