@@ -134,6 +134,8 @@ func (p *plain) status(it *item, s *part) {
 // amount is how much of a part is done.
 func (s *part) amount() string {
 	switch {
+	case s.total == 1: // that something was done, not how much of it
+		return ""
 	case s.total > 0:
 		return decimal(s.current) + " / " + decimal(s.total)
 	case s.current > 0:
