@@ -32,7 +32,7 @@ func makeDebian(f *os.File) error {
 	if _, err := output(work, "unshare", "--mount", "--propagation", "private",
 		"mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
-		"--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io",
 		"--customize-hook=chroot \"$1\" apt-get -q -y --no-install-recommends --download-only install "+debs,
 		"--customize-hook=mv \"$1\"/var/cache/apt/archives/*.deb "+filepath.Join(repo, "srv/debs"),
 		"--customize-hook=echo 'deb [trusted=yes] file:/srv/debs ./' >\"$1\"/etc/apt/sources.list",
