@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 MUSL = CC=musl-gcc CGO_LDFLAGS='-L$(CURDIR)/bin' \
 	CGO_CFLAGS="-O2 -g -idirafter /usr/include -idirafter /usr/include/$$(gcc -print-multiarch)"
 
-.PHONY: build prerequisites programs test test-root peers lint deps bench docs run clean install
+.PHONY: build prerequisites programs test test-root peers builds lint deps bench docs run clean install
 
 build: programs ## bin/skiff: one static file with the other programs in it
 	@rm -f bin/libseccomp.a && ar rcs bin/libseccomp.a
@@ -44,6 +44,10 @@ peers: build ## the same command lines through Debian's docker.io: some five min
 	@tests/prerequisites.sh peers
 	tests/tiers.sh peers
 
+builds: build ## Dockerfiles through buildah, Docker's BuildKit and skiff: some fifteen minutes
+	@tests/prerequisites.sh builds
+	tests/tiers.sh builds
+
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)" || { echo 'gofmt these files'; exit 1; }
 	$(GO) vet ./...
@@ -52,8 +56,8 @@ lint:
 deps: ## what each program links
 	@$(GO) test -count=1 -v -run Ledger ./tests/deps | grep -v '^[=-]'
 
-bench: build ## paired runs against podman and runc
-	@tests/prerequisites.sh test
+bench: build ## paired runs against podman, runc, buildah and docker.io
+	@tests/prerequisites.sh builds
 	$(GO) run ./tests/bench -skiff bin/skiff
 
 docs: ## the documents agree with the code

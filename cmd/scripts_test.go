@@ -11,7 +11,7 @@ import (
 
 // testedCommands are the commands whose flags must all be in a script.
 var testedCommands = []string{
-	"attach", "commit", "container prune", "cp", "create", "diff", "events", "exec", "export", "import",
+	"attach", "build", "commit", "container prune", "cp", "create", "diff", "events", "exec", "export", "import",
 	"inspect", "kill", "logs", "pause", "port", "ps", "rename", "restart", "rm", "run", "start", "stats",
 	"stop", "top", "unpause", "update", "wait",
 }

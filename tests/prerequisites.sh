@@ -1,7 +1,8 @@
 #!/bin/bash
-# Installs from the distribution what building (build), testing (test) or comparing with Docker (peers) needs
+# Installs from the distribution what building (build), testing (test) or comparing with
+# Docker (peers) or other builders (builds) needs
 # and this machine lacks. Does nothing, and needs no root, where all is there.
-# Usage: prerequisites.sh build|test|peers
+# Usage: prerequisites.sh build|test|peers|builds
 set -euo pipefail
 
 fail() { echo "prerequisites: $*" >&2 && exit 1; }
@@ -53,12 +54,22 @@ mmdebstrap mmdebstrap
 zsh zsh
 fish fish
 mke2fs e2fsprogs
+ssh-agent openssh-client
+bzip2 bzip2
+xz xz-utils
+setfattr attr
+setcap libcap2-bin
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 '
 
 peers='
 /usr/sbin/dockerd docker.io
 /usr/bin/docker docker.io
+'
+
+builds='
+buildah buildah
+dpkg-scanpackages dpkg-dev
 '
 
 go_version() {
@@ -84,7 +95,8 @@ case ${1:-} in
 build) wanted=$build ;;
 test) wanted=$build$test ;;
 peers) wanted=$build$test$peers ;;
-*) fail 'usage: prerequisites.sh build|test|peers' ;;
+builds) wanted=$build$test$peers$builds ;;
+*) fail 'usage: prerequisites.sh build|test|peers|builds' ;;
 esac
 
 missing=() lacking=()

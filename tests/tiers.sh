@@ -1,11 +1,12 @@
 #!/bin/bash
 # Runs tiers of tests one after the other and fails if one of them fails.
-# Usage: tiers.sh [unit] [root] [systemd] [rootless] [peers]
+# Usage: tiers.sh [unit] [root] [systemd] [rootless] [peers] [builds]
 #   unit      tests beside the code, the rules on imports, the documents
 #   root      scripts against bin/skiff on this machine
 #   systemd   a subset of them under systemd with pure cgroup v2 (user-mode Linux)
 #   rootless  as an unprivileged user of this machine
 #   peers     command lines through Docker and skiff; not a part of `make test`
+#   builds    Dockerfiles through buildah, Docker's BuildKit and skiff; neither is this
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 export SKIFF=${SKIFF:-$PWD/bin/skiff}
@@ -21,12 +22,12 @@ go_test() {
 	go test -json -count=1 "$@" 2>&1 | "$report" -skips tests/skips.txt || failed+=("$tier")
 }
 
-unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/fault -e /tests/systemd -e /tests/rootless -e /tests/peers; }
+unit_packages() { go list ./... | grep -v -e /tests/script -e /tests/fault -e /tests/systemd -e /tests/rootless -e /tests/peers -e /tests/builds; }
 
 # The scripts run without a way out to package archives: what they need of
 # those is made before.
 case " $* " in
-*" root "* | *" systemd "* | *" rootless "* | *" peers "*) go run ./tests/images/mk >/dev/null || exit 2 ;;
+*" root "* | *" systemd "* | *" rootless "* | *" peers "* | *" builds "*) go run ./tests/images/mk >/dev/null || exit 2 ;;
 esac
 
 for tier; do
@@ -35,8 +36,13 @@ for tier; do
 	case $tier in
 	unit) # shellcheck disable=SC2046
 		go_test unit -timeout 8m $(unit_packages) ;;
-	root) go_test root -timeout 10m ./tests/script ./tests/fault ;;
+	root)
+		go_test root -timeout 10m ./tests/script ./tests/fault
+		go_test root -timeout 5m -run 'Recorded|Cases' ./tests/builds ;;
 	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
+	builds)
+		go run ./tests/images/mk debian >/dev/null || exit 2
+		go_test builds -timeout 40m ./tests/builds ;;
 	peers) go_test peers -timeout 20m ./tests/peers ;;
 	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
 	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;

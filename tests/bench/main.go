@@ -1,4 +1,4 @@
-// Command bench compares skiff with Debian's podman, runc and skopeo on this
+// Command bench compares skiff with Debian's podman, runc, skopeo, buildah and docker.io on this
 // machine, in one run, and prints the budgets of the design with what was
 // measured. Contestants take turns, so that a slow moment of the machine hits
 // them alike; the figures are medians, the ratios medians of the pairs' ratios.
@@ -74,6 +74,7 @@ func (b *bench) measure() error {
 		{"idle memory", b.memory},
 		{"pull", b.pull},
 		{"ps -a of many", b.many},
+		{"build", b.builds},
 	} {
 		if !b.only.MatchString(row.name) {
 			continue
@@ -142,6 +143,7 @@ func (b *bench) cleanUp() {
 	}
 	// podman leaves its storage mounted on itself.
 	unix.Unmount(filepath.Join(b.top, "podman/root/overlay"), unix.MNT_DETACH)
+	unix.Unmount(filepath.Join(b.top, "podman/buildah/overlay"), unix.MNT_DETACH)
 	unix.Unmount(filepath.Join(b.top, "skopeo/root/overlay"), unix.MNT_DETACH)
 	for range 20 {
 		if os.RemoveAll(b.top) == nil {

@@ -12,6 +12,7 @@ import (
 
 var (
 	record  = flag.Bool("record", false, "record what the current BuildKit makes in testdata/results, and rewrite testdata/differences.md")
+	only    = flag.String("with", "", "the only other builder to run")
 	subject = flag.String("subject", "skiff", "the builder whose images are compared with the others': skiff or recorded")
 )
 
@@ -44,9 +45,11 @@ func TestOthers(t *testing.T) {
 	all, common := loadCases(t), loadKnown(t)
 	b := newBed(t)
 	b.addLarge(t)
-	others := map[string]*engine{"buildah": newBuildah(t, b), "docker": newDocker(t, b)}
-	if e := newBuildkit(t, b); e != nil {
-		others["buildkit"] = e
+	others := map[string]*engine{}
+	for name, start := range map[string]func(*testing.T, *bed) *engine{"buildah": newBuildah, "docker": newDocker, "buildkit": newBuildkit} {
+		if *only == "" || *only == name {
+			others[name] = start(t, b)
+		}
 	}
 	var skiff *engine
 	if *subject == "skiff" {
@@ -59,7 +62,7 @@ func TestOthers(t *testing.T) {
 			ran++
 		})
 	}
-	if ran < len(all) || skiff == nil {
+	if ran < len(all) || skiff == nil || *only != "" {
 		return // some were chosen
 	}
 	for _, n := range common {
@@ -127,7 +130,7 @@ func (k *kase) makeAll(t *testing.T, dir string, others map[string]*engine) map[
 	var mu sync.Mutex // of made
 	var wg sync.WaitGroup
 	for _, name := range k.others {
-		if e := others[name]; e != nil {
+		if e := others[name]; e != nil && (*only == "" || *only == name) {
 			wg.Go(func() {
 				r, err := e.make(k, dir)
 				if err != nil {
@@ -172,6 +175,9 @@ func (k *kase) judge(t *testing.T, other string, want snapshot, got *result, see
 		if want != nil && !k.note(other, "fails ", seen, common) {
 			t.Errorf("%s builds it, which nothing explains", other)
 		}
+		return
+	case want == nil:
+		t.Errorf("%s does not build it", other)
 		return
 	case got.failed != nil:
 		t.Errorf("%v\n%s", got.failed, got.output)

@@ -132,7 +132,8 @@ func newSkiff(t *testing.T, b *bed) *engine {
 	return e
 }
 
-// newBuildah is Debian's buildah, with the cache of steps.
+// newBuildah is Debian's buildah, with the cache of steps. Its images have Docker's
+// format, which has a place for all fields.
 func newBuildah(t *testing.T, b *bed) *engine {
 	t.Helper()
 	if _, err := exec.LookPath("buildah"); err != nil {
@@ -140,16 +141,16 @@ func newBuildah(t *testing.T, b *bed) *engine {
 	}
 	top := filepath.Join(b.top, "buildah")
 	call := []string{"buildah", "--root", top + "/root", "--runroot", top + "/run", "--storage-driver", "overlay"}
-	e := &engine{name: "buildah", bed: b}
+	e := &engine{name: "buildah", bed: b, archive: true}
 	e.build = func(k *kase, dir string) []string {
-		args := append(append([]string{}, call...), "bud", "--layers", "--signature-policy", b.top+"/policy.json", "-t", "case-"+k.name)
+		args := append(append([]string{}, call...), "bud", "--layers", "--format", "docker", "--signature-policy", b.top+"/policy.json", "-t", "case-"+k.name)
 		if !strings.Contains(strings.Join(k.flags, " "), "--network") {
 			args = append(args, "--network", "host") // its own networks need CNI's programs
 		}
 		return append(append(args, k.flags...), "ctx")
 	}
 	e.save = func(k *kase, into string) []string {
-		return append(append([]string{}, call...), "push", "-q", "--signature-policy", b.top+"/policy.json", "case-"+k.name, "oci:"+into)
+		return append(append([]string{}, call...), "push", "-q", "--signature-policy", b.top+"/policy.json", "case-"+k.name, "docker-archive:"+into)
 	}
 	return e
 }

@@ -1,5 +1,19 @@
 package builds
 
-import "testing"
+import (
+	"testing"
 
-func (b *bed) addLarge(t *testing.T) {}
+	"skiff/tests/images"
+)
+
+// addLarge adds the base images that are only worth their time beside others.
+func (b *bed) addLarge(t *testing.T) {
+	t.Helper()
+	archive, err := images.Debian()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.addBase("debian", archive); err != nil {
+		t.Fatalf("debian: %v", err)
+	}
+}

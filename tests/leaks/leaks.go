@@ -101,9 +101,9 @@ func network() []string {
 	return left
 }
 
-// mayStay are the files below the roots that outlive the containers: images,
-// programs and locks that nobody holds.
-const mayStay = `^(data/(images|storage|programs|volumes)(/|$)|data/events/events\.log$|data/networks/bridge\.json$|run/(storage|images)(/|$)|.*lock$)`
+// mayStay are the files below the roots that outlive the containers: images, what
+// builds remember, programs and locks that nobody holds.
+const mayStay = `^(data/(images|storage|programs|volumes|builds/(steps|results|contexts|mounts|boot))(/|$)|data/events/events\.log$|data/networks/bridge\.json$|run/(storage|images)(/|$)|.*lock$)`
 
 // files lists what is left below the two roots.
 func files(top string) []string {
@@ -117,7 +117,7 @@ func files(top string) []string {
 				return nil // it went away, or belongs to a user namespace
 			case stays.MatchString(rel) && d.IsDir():
 				return fs.SkipDir
-			case d.IsDir() && perContainer(rel):
+			case d.IsDir() && (perContainer(rel) || perBuild(rel)):
 				left = append(left, "directory "+rel)
 			case !d.IsDir() && !stays.MatchString(rel):
 				left = append(left, "file "+rel)
@@ -129,6 +129,12 @@ func files(top string) []string {
 		}
 	}
 	return left
+}
+
+// perBuild reports whether a directory belongs to a build under way.
+func perBuild(rel string) bool {
+	dir := filepath.Dir(rel)
+	return dir == "data/builds/work" || dir == "data/builds/containers" || dir == "run/builds"
 }
 
 // perContainer reports whether a directory's name is a container's.

@@ -1,5 +1,5 @@
 // Command mk makes the test images and prints the paths of their archives.
-// Usage: mk [busybox] [httpd]
+// Usage: mk [busybox] [httpd] [debian]
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	makers := map[string]func() (string, error){"busybox": images.Busybox, "httpd": images.Httpd}
+	makers := map[string]func() (string, error){"busybox": images.Busybox, "httpd": images.Httpd, "debian": images.Debian}
 	names := os.Args[1:]
 	if len(names) == 0 {
 		names = []string{"busybox", "httpd"}
