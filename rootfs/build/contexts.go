@@ -2,12 +2,12 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"skiff/rootfs/archive"
 	"skiff/rootfs/build/cache"
 	"skiff/rootfs/build/place"
 	"skiff/rootfs/build/progress"
@@ -59,11 +59,8 @@ func (b *Builder) contextImage(ctx context.Context, given string, p imgspec.Plat
 	if kind != "oci-layout" {
 		return b.image(ctx, rest, p)
 	}
-	path, tag, _ := strings.Cut(rest, "@")
-	if tag == "" {
-		if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
-			path, tag = path[:i], path[i+1:]
-		}
+	if strings.Contains(rest, "@") {
+		return nil, fmt.Errorf("cannot use the image in %q: name it by its tag, as oci-layout://PATH:TAG", rest)
 	}
 	var img *state.Image
 	err := b.vertex(progress.Vertex{ID: key("layout", rest), Name: "[internal] load metadata for " + given}, func(vertical) error {
@@ -71,11 +68,14 @@ func (b *Builder) contextImage(ctx context.Context, given string, p imgspec.Plat
 		if err != nil {
 			return err
 		}
-		_ = s
-		return errors.New("not yet")
+		images, err := archive.Pull(ctx, s, "oci:"+rest)
+		if err == nil {
+			img, err = b.Images.Load(images[0].ID)
+		}
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the image in %q: %w", path, err)
+		return nil, fmt.Errorf("cannot use the image in %q: %w", rest, err)
 	}
 	return startFrom(img)
 }
