@@ -160,7 +160,7 @@ func (c *copier) make(f *source.File, name, at string) error {
 			return err
 		}
 		uid, gid := c.ownerOf(&f.Stat)
-		if err := owned(unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
+		if err := c.owned(unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
 			return err
 		}
 		return times(dir, name, &f.Stat)
@@ -240,7 +240,7 @@ func (c *copier) node(f *source.File, name string) error {
 		return err
 	}
 	uid, gid := c.ownerOf(&f.Stat)
-	if err := owned(unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
+	if err := c.owned(unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
 		return err
 	}
 	if err := unix.Fchmodat(dir, name, c.chmod.apply(f.Stat.Mode), 0); err != nil {
@@ -264,7 +264,7 @@ func (c *copier) ownerOf(st *unix.Stat_t) (uid, gid int) {
 // each of the first two takes some of the later away.
 func (c *copier) dress(from, to int, st *unix.Stat_t) error {
 	uid, gid := c.ownerOf(st)
-	if err := owned(unix.Fchown(to, uid, gid)); err != nil {
+	if err := c.owned(unix.Fchown(to, uid, gid)); err != nil {
 		return err
 	}
 	if err := copytree.Attributes(from, to); err != nil {
@@ -277,10 +277,14 @@ func times(dir int, name string, st *unix.Stat_t) error {
 	return unix.UtimesNanoAt(dir, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// owned forgives an owner that this user namespace has no number for.
-func owned(err error) error {
-	if errors.Is(err, unix.EINVAL) {
-		return nil
+// owned forgives that this user namespace has no number for an owner, unless the
+// instruction names it.
+func (p *placer) owned(err error) error {
+	switch {
+	case !errors.Is(err, unix.EINVAL):
+		return err
+	case p.owner != nil:
+		return fmt.Errorf("cannot give it to %d:%d: the ids of this user namespace do not reach that far", p.owner.uid, p.owner.gid)
 	}
-	return err
+	return nil
 }

@@ -38,7 +38,7 @@ func (p *placer) document(name, data string) error {
 	if p.owner != nil {
 		uid, gid = p.owner.uid, p.owner.gid
 	}
-	if err := owned(unix.Fchown(fd, uid, gid)); err != nil {
+	if err := p.owned(unix.Fchown(fd, uid, gid)); err != nil {
 		return err
 	}
 	if err := unix.Fchmod(fd, p.chmod.apply(unix.S_IFREG|0o644)); err != nil {

@@ -158,6 +158,9 @@ func (p *placer) mkdirAll(dir string) error {
 	if errors.Is(err, unix.ENOTDIR) {
 		return fmt.Errorf("cannot make the directory %q: something else is in the way", dir)
 	}
+	if errors.Is(err, unix.EINVAL) {
+		return p.owned(unix.EINVAL)
+	}
 	return err
 }
 

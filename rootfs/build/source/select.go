@@ -57,8 +57,8 @@ func (e *NotFoundError) Is(target error) bool { return target == fs.ErrNotExist 
 
 // Select finds what the sources of a selection name, in their order, and what a
 // wildcard matches by name. Links that lead to a source are followed within the
-// tree. A wildcard may match nothing; another source that is not there is a
-// NotFoundError.
+// tree. A wildcard may match nothing; a link that it matches, or another source,
+// that leads to nothing is a NotFoundError.
 func (t *Tree) Select(sel Selection) ([]Entry, error) {
 	if _, err := newMatcher(sel.Excludes); err != nil {
 		return nil, fmt.Errorf("cannot use --exclude: %w", err)
@@ -177,8 +177,9 @@ func (t *Tree) glob(dir string, parts []string, to []Entry) ([]Entry, error) {
 			continue
 		}
 		e, err := t.entry("/" + rel)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // ignored, or a link to nothing
+		var missing *NotFoundError
+		if errors.As(err, &missing) && missing.Ignored {
+			continue
 		}
 		if err != nil {
 			return to, err

@@ -138,6 +138,8 @@ func TestWhatIsNotThere(t *testing.T) {
 		"loop":       `"/loop": not found`,
 		"out":        `"/out": not found`,
 		"none/*":     "",
+		"dang*":      `"/dangling": not found`,
+		"secret*":    "",
 		"secret.txt": `"/secret.txt": not found: it is in the build context, but the ignore file leaves it out`,
 	} {
 		_, err := tree.Select(Selection{Sources: []string{source}})
