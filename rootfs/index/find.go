@@ -182,6 +182,9 @@ func (w *work) find(ctx context.Context, name string) ([]store.Member, error) {
 		return []store.Member{m}, nil
 	}
 	list, err := store.ParseIndex(at.blob)
+	if errors.Is(err, store.ErrNotIndex) {
+		err = errors.New("it is damaged") // it was said to be an index
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot add %q: %w", name, err)
 	}

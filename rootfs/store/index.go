@@ -115,7 +115,7 @@ func (x *Index) Put(m Member) error {
 // Drop takes an instance away: os.ErrNotExist.
 func (x *Index) Drop(d digest.Digest) error {
 	if !x.Has(d) {
-		return fmt.Errorf("no instance %s is in the list: %w", d, os.ErrNotExist)
+		return fmt.Errorf("no instance matching digest %q found in manifest list: %w", d, os.ErrNotExist)
 	}
 	return x.List.Remove(d)
 }

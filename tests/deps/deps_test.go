@@ -87,7 +87,8 @@ func TestOneImporter(t *testing.T) {
 		"github.com/godbus/dbus":                      {"skiff/runtime/sandbox", "skiff/runtime/scope"},
 		"github.com/coreos/go-systemd":                {"skiff/runtime/scope"},
 		"go.podman.io/storage":                        {"skiff/rootfs/store", "skiff/rootfs/imagetool", "skiff/rootfs/archive", "skiff/rootfs/registry"},
-		"go.podman.io/image":                          {"skiff/rootfs/store", "skiff/rootfs/imagetool", "skiff/rootfs/archive", "skiff/rootfs/registry"},
+		"go.podman.io/common":                         {"skiff/rootfs/store", "skiff/rootfs/index"},
+		"go.podman.io/image":                          {"skiff/rootfs/store", "skiff/rootfs/imagetool", "skiff/rootfs/archive", "skiff/rootfs/registry", "skiff/rootfs/index"},
 		"github.com/docker/docker-credential-helpers": {"skiff/rootfs/registry"},
 	}
 	g := load(t, "1", "./...")
