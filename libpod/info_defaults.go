@@ -2,8 +2,11 @@ package libpod
 
 import (
 	"cmp"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"skiff/libpod/resolve"
@@ -37,7 +40,7 @@ func (e *Engine) defaultCgroupManager(host *hostfacts.Host) string {
 // --runtime says, a name as the first path that containers.conf has for it and
 // that exists, else as it is, to be found in PATH.
 func (e *Engine) runtimePath() string {
-	name := e.Global.Runtime
+	name := e.defaultRuntime()
 	for _, path := range e.Settings.Engine.Runtimes[name] {
 		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
 			return path
@@ -53,10 +56,23 @@ func (e *Engine) runtimePath() string {
 }
 
 // defaultRuntime is the path or name of the OCI runtime that the user asked
-// for; empty for skiff's own.
+// for; empty for skiff's own. One of containers.conf that is not here is no reason
+// to run nothing: that file may be the distribution's, for another engine.
 func (e *Engine) defaultRuntime() string {
 	if e.Global.Runtime != "" {
 		return e.Global.Runtime
 	}
-	return e.Settings.Engine.Runtime
+	name := e.Settings.Engine.Runtime
+	if name == "" {
+		return ""
+	}
+	here := func(path string) bool {
+		_, err := exec.LookPath(path)
+		return err == nil
+	}
+	if !here(name) && !slices.ContainsFunc(e.Settings.Engine.Runtimes[name], here) {
+		e.warn(fmt.Sprintf("the OCI runtime %q of containers.conf is not here; skiff's own is used", name))
+		return ""
+	}
+	return name
 }

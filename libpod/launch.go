@@ -137,10 +137,41 @@ func (e *Engine) lockUnused(ctx context.Context, id string) (*lock.Lock, error) 
 	}
 }
 
-// LockIdle takes the lock of a container that does not run, for a process that
-// works on its files: ErrRunning where it does.
-func (e *Engine) LockIdle(ctx context.Context, id string) (*lock.Lock, error) {
-	return e.lockIdle(ctx, id)
+// HoldStill keeps a container that does not run from starting until release is
+// called, for a process that works on its files. ErrRunning where it runs or is
+// being started.
+func (e *Engine) HoldStill(ctx context.Context, id string) (release func(), err error) {
+	live, err := e.Store.Status(id)
+	if err != nil {
+		return nil, err
+	}
+	if live.Phase != state.Restarting {
+		l, err := e.lockIdle(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return l.Release, nil
+	}
+	// Its monitor starts it, which needs no lock, and lets it go for good if it is
+	// stopped, which the lock keeps from being removed or started by others.
+	l, err := e.Store.Lock(id)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := monitorclient.Dial(e.Roots.Container(id))
+	if err == nil {
+		if err = conn.Hold(); err != nil {
+			conn.Close()
+		}
+	}
+	if err != nil {
+		l.Release()
+		return nil, ErrRunning // its time has come, or it has ended
+	}
+	return func() {
+		conn.Close()
+		l.Release()
+	}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,6 +47,13 @@ func executeFiles(id string) error {
 		Version: wire.Version, Pid: cmd.Process.Pid, PidStart: start,
 	}, nil)
 }
+
+// startPatience is how long a container may be between not running and running,
+// startPoll how often it is looked at meanwhile.
+const (
+	startPatience = 10 * time.Second
+	startPoll     = 10 * time.Millisecond
+)
 
 // filesServer answers one request about a container's files.
 type filesServer struct {
@@ -118,28 +126,38 @@ func (s *filesServer) open(ctx context.Context) (done func() error, err error) {
 	if s.cfg, err = s.engine.Store.Load(s.id); err != nil {
 		return nil, err
 	}
-	live, err := s.engine.Store.Status(s.id)
-	if err != nil {
-		return nil, err
+	for deadline := time.Now().Add(startPatience); ; time.Sleep(startPoll) {
+		live, err := s.engine.Store.Status(s.id)
+		if err != nil {
+			return nil, err
+		}
+		if live.Phase == state.Running || live.Phase == state.Paused {
+			return s.openRunning(live.Status)
+		}
+		release, err := s.engine.HoldStill(ctx, s.id)
+		if err == nil {
+			return s.openStopped(release)
+		}
+		if !errors.Is(err, libpod.ErrRunning) {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("cannot work on the files of container %s: it is being started, try again", s.cfg.Name)
+		}
 	}
-	if live.Phase == state.Running || live.Phase == state.Paused {
-		return s.openRunning(live.Status)
-	}
-	l, err := s.engine.LockIdle(ctx, s.id)
-	if errors.Is(err, libpod.ErrRunning) {
-		return nil, fmt.Errorf("cannot work on the files of container %s: it is being started, try again", s.cfg.Name)
-	}
-	if err != nil {
-		return nil, err
-	}
+}
+
+// openStopped mounts the files of a container that does not run, and will not until
+// release is called.
+func (s *filesServer) openStopped(release func()) (done func() error, err error) {
 	v, err := newStoppedView(s.engine, s.cfg, s.req.Op != libpod.FilesExport)
 	if err != nil {
-		l.Release()
+		release()
 		return nil, err
 	}
 	s.root = v.s.root
 	return func() error {
-		defer l.Release()
+		defer release()
 		return v.close()
 	}, nil
 }

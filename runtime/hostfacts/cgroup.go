@@ -3,6 +3,7 @@ package hostfacts
 import (
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,8 +30,8 @@ type Cgroup struct {
 	// empty where there is none to talk to.
 	UserManager []string `json:"userManager,omitempty"`
 	// Swap says that memory and swap can be limited together, BlkioWeight that
-	// block I/O has weights. Both are certain on v1; on v2 they are assumed
-	// wherever the controller is there.
+	// block I/O has weights. On v2 the former is assumed wherever the controller is
+	// there.
 	Swap        bool `json:"swap,omitempty"`
 	BlkioWeight bool `json:"blkioWeight,omitempty"`
 }
@@ -87,8 +88,25 @@ func (h *Host) cgroupV2() Cgroup {
 		c.UserManager = h.userManager()
 	}
 	both := c.By("systemd")
-	c.Swap, c.BlkioWeight = both.Has("memory"), both.Has("io")
+	c.Swap, c.BlkioWeight = both.Has("memory"), both.Has("io") && h.weights()
 	return c
+}
+
+// weights says whether groups of cgroup v2 have weights for block I/O, which two
+// options of the kernel bring: its cost model, whose settings are in the top group
+// only, and BFQ. Their files are in every other group that has the controller.
+func (h *Host) weights() bool {
+	for _, name := range []string{"io.cost.qos", "io.weight", "io.bfq.weight"} {
+		if exists(h.path("sys/fs/cgroup/" + name)) {
+			return true
+		}
+	}
+	for _, pattern := range []string{"*/io.weight", "*/io.bfq.weight"} {
+		if found, _ := filepath.Glob(h.path("sys/fs/cgroup/" + pattern)); len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // controllers are those of a group, and those that need none.

@@ -42,6 +42,21 @@ func TestWeights(t *testing.T) {
 	}
 }
 
+// TestWeightsOnV2: they are an option of the kernel's beside the controller.
+func TestWeightsOnV2(t *testing.T) {
+	for file, want := range map[string]bool{
+		"sys/fs/cgroup/io.stat": false, "sys/fs/cgroup/io.cost.qos": true,
+		"sys/fs/cgroup/system.slice/io.weight": true, "sys/fs/cgroup/init.scope/io.bfq.weight": true,
+	} {
+		files := map[string]string{
+			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cgroup.controllers": "io memory\n", "sys/fs/cgroup/cgroup.procs": "", file: "",
+		}
+		if got := machine(t, files).weights(); got != want {
+			t.Errorf("with %s: got %v, want %v", file, got, want)
+		}
+	}
+}
+
 func TestWeightedDevices(t *testing.T) {
 	h := machine(t, map[string]string{
 		"block/a/queue/scheduler": "none [bfq]\n", "block/a/a1/partition": "1\n",

@@ -32,6 +32,7 @@ const (
 	roleWait                 // waits for the end of the first process
 	roleGone                 // waits for the end of the monitor
 	roleCheck                // waits for a health check
+	roleHold                 // keeps the container from starting again
 	roleDone                 // is closed when everything is sent
 )
 
@@ -341,5 +342,8 @@ func (c *conn) close() {
 	}
 	if c == c.m.launcher {
 		c.m.launcherLeft()
+	}
+	if c.role == roleHold && c.m.overdue {
+		c.m.loop.after(0, c.m.letGo)
 	}
 }

@@ -124,6 +124,9 @@ func (m *monitor) engineCommand(verb, what string) bool {
 // again starts the container by its restart policy.
 func (m *monitor) again() {
 	m.restartTimer = nil
+	if m.overdue = m.held(); m.overdue {
+		return // letGo comes back to it
+	}
 	m.status.RestartCount++
 	if err := m.spawnStart(); err != nil {
 		m.startFailed(nil, wire.Failure{Message: err.Error(), Code: 125}, false)

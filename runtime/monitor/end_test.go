@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -343,4 +344,31 @@ func TestTheEndIsRecordedOnAFullDisk(t *testing.T) {
 	if live := b.status(); live.ExitCode != 11 || live.Phase != state.Exited || live.Lost {
 		t.Errorf("recorded %+v", live)
 	}
+}
+
+func TestARestartIsPutOffWhileSomebodyHoldsTheContainer(t *testing.T) {
+	b := newBox(t, fake{Script: "exit 1"})
+	b.launch.Restart = state.RestartPolicy{Name: state.RestartAlways}
+	b.start()
+	var conn *monitorclient.Conn
+	eventually(t, "it waits", func() bool {
+		conn = b.dial()
+		if conn.Hold() == nil {
+			return true
+		}
+		conn.Close()
+		return false
+	})
+	n := b.lines("starts")
+	time.Sleep(time.Second << (n - 1)) // it would have waited a tenth to four tenths of that
+	if got := b.lines("starts"); got != n {
+		t.Errorf("%d starts while it was held, want none", got-n)
+	}
+	conn.Close()
+	eventually(t, "it starts again", func() bool { return b.lines("starts") > n })
+	if err := b.dial().Stop(false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it ends", func() bool { return !b.status().Phase.Active() })
+	b.nothingRuns()
 }

@@ -91,6 +91,7 @@ type monitor struct {
 	timeoutTimer *timer // of wire.Launch.Timeout
 	timedOut     bool
 	restartTimer *timer
+	overdue      bool // the restart is put off for those who hold the container
 	trimTimer    *timer
 	busySince    time.Time // the first time since memory was given back
 	churn        int       // bytes allocated since memory was given back, roughly

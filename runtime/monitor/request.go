@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"path/filepath"
+	"slices"
 
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -19,6 +20,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		c.role = roleWait
 	case wire.OpWaitGone:
 		c.role = roleGone
+	case wire.OpHold:
+		m.hold(c)
 	case wire.OpAttach:
 		m.attach(c, req.Attach)
 	case wire.OpExec:
@@ -65,6 +68,28 @@ func (m *monitor) order(req *wire.Request) string {
 		return "unknown request " + req.Op
 	}
 	return ""
+}
+
+// hold keeps the container from starting again while the client is there.
+func (m *monitor) hold(c *conn) {
+	if m.doing != waiting {
+		c.last(wire.KindReply, wire.Reply{Error: "it does not wait for its restart"})
+		return
+	}
+	c.role = roleHold
+	c.sendJSON(wire.KindReply, wire.Reply{Status: &m.status})
+}
+
+// held says that somebody keeps the container from starting.
+func (m *monitor) held() bool {
+	return slices.ContainsFunc(m.conns, func(c *conn) bool { return c.role == roleHold })
+}
+
+// letGo starts the container whose time has come while it was held.
+func (m *monitor) letGo() {
+	if m.overdue && m.doing == waiting && !m.held() {
+		m.again()
+	}
 }
 
 func (m *monitor) attach(c *conn, a *wire.Attach) {

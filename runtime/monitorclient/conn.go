@@ -262,6 +262,16 @@ func (c *Conn) Paused(yes bool) error {
 	return c.order(wire.Request{Op: wire.OpPaused, Paused: yes})
 }
 
+// Hold keeps a container that waits for its restart from starting until the
+// connection is closed. It fails if it does not wait.
+func (c *Conn) Hold() error {
+	if err := c.ask(wire.Request{Op: wire.OpHold}); err != nil {
+		return err
+	}
+	_, err := c.reply()
+	return err
+}
+
 // Reopen has the log file opened anew.
 func (c *Conn) Reopen() error { return c.order(wire.Request{Op: wire.OpReopen}) }
 

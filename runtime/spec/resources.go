@@ -249,7 +249,7 @@ func blockLimits(r state.Resources, host hostfacts.Facts, blocks map[string]host
 	}
 	out := &specs.LinuxBlockIO{}
 	if weights && !host.Cgroup.BlkioWeight {
-		warn("this machine has no weights for block I/O")
+		warn("this machine has no weights for block I/O; the container runs without them")
 	} else if weights {
 		if err := blockWeights(out, r, host, blocks, warn); err != nil {
 			return nil, err

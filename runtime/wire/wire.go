@@ -209,6 +209,9 @@ const (
 	OpExec = "exec"
 	// OpHealth runs the health check now. Reply.Health is what it came to.
 	OpHealth = "health"
+	// OpHold keeps a container that waits for its restart from starting until the
+	// connection is closed. The reply says if it does not wait.
+	OpHold = "hold"
 	// OpReopen closes the log file and opens it anew.
 	OpReopen = "reopen"
 )
