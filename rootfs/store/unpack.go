@@ -13,7 +13,7 @@ import (
 // overlay has it. It happens in a chroot: what the archive names stays in there.
 // See Reexec.
 func UnpackLayer(r io.Reader, dir string) error {
-	_, err := chrootarchive.ApplyUncompressedLayer(dir, r, &archive.TarOptions{
+	err := chrootarchive.UntarUncompressed(r, dir, &archive.TarOptions{
 		WhiteoutFormat: archive.OverlayWhiteoutFormat, InUserNS: unshare.IsRootless(),
 	})
 	if err != nil {
