@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/rootfs/imagecall"
+	"skiff/state/memory"
 )
 
 // Entitlements that BuildRequest.Allow may hold. Docker: build --allow.
@@ -68,6 +69,7 @@ func (e *Engine) Build(ctx context.Context, req BuildRequest, s Streams) (imagec
 		err = serveErr
 	}
 	e.warnOf(run.awaitSteps())
+	e.warnOf(memory.Sweep(e.Roots)) // what a killed tool had there
 	e.warnOf(e.LeaveCgroups())
 	return res, err
 }

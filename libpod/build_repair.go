@@ -10,6 +10,7 @@ import (
 	"skiff/state"
 	"skiff/state/jsonfile"
 	"skiff/state/lock"
+	"skiff/state/memory"
 )
 
 // stepGone bounds the wait for the end of a step's container that was killed.
@@ -19,16 +20,17 @@ const stepGone = 60 * time.Second
 // is recorded of them. A build's own are left to it.
 func (e *Engine) repairSteps(ctx context.Context) error {
 	s := e.steps()
+	swept := memory.Sweep(e.Roots)
 	ids, err := s.Store.IDs()
 	if err != nil || len(ids) == 0 {
-		return err
+		return errors.Join(swept, err)
 	}
 	alone, err := lock.Try(s.Roots.BuildsRunning())
 	if err != nil && !errors.Is(err, lock.ErrBusy) {
 		return err
 	}
 	defer alone.Release()
-	errs := []error{s.Store.Sweep()}
+	errs := []error{swept, s.Store.Sweep()}
 	for _, id := range ids {
 		live, err := s.Store.Status(id)
 		switch {

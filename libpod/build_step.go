@@ -209,7 +209,7 @@ func (r *stepRun) resolve(req CreateRequest, step imagecall.Step) (cfg *state.Co
 	x := cfg.Extra()
 	// What would change files of the image that are none of the step's business.
 	x.Timezone, x.AddUser, x.HostUsers, x.ChrootDirs, x.NoHostname = "", false, nil, nil, true
-	x.Build = &state.BuildStep{Lower: step.Lower, Upper: step.Upper, Work: step.Work}
+	x.Build = &state.BuildStep{Lower: step.Lower, Upper: step.Upper, Work: step.Work, EnvFile: step.EnvFile}
 	cfg.Extras, cfg.Name = &x, ""
 	if cfg.OwnUserNS() || !req.IDMap.Empty() {
 		return nil, state.Errorf(state.ErrInvalid, "cannot build in a user namespace of the container's own: files would get other owners")

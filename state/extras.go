@@ -107,6 +107,9 @@ type BuildStep struct {
 	Lower []string `json:"lower,omitempty"`
 	Upper string   `json:"upper"`
 	Work  string   `json:"work"`
+	// EnvFile holds variables of the program that are in no record, each with a zero
+	// byte after it.
+	EnvFile string `json:"envFile,omitempty"`
 }
 
 // Link is another container that a container knows by a name. Docker: --link.

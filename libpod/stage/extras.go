@@ -22,7 +22,7 @@ import (
 )
 
 // maxSmallFile bounds what is read of files such as a zone or hosts, in bytes.
-const maxSmallFile = 1 << 20
+const maxSmallFile = 2 << 20
 
 // extras prepares what few containers have.
 func (s *starter) extras(in *spec.Inputs) error {
@@ -38,6 +38,14 @@ func (s *starter) extras(in *spec.Inputs) error {
 	if x.RdtClass != "" {
 		_, err := os.Stat("/sys/fs/resctrl/schemata")
 		in.Resctrl = err == nil
+	}
+	if b := x.Build; b != nil && b.EnvFile != "" {
+		data, err := readSmall(b.EnvFile)
+		if err != nil {
+			return fmt.Errorf("cannot read the step's secret variables: %w", err)
+		}
+		env := strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
+		s.cfg.Process.Env = withMissing(env, s.cfg.Process.Env) // they win
 	}
 	return s.secrets(in, x.Secrets)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
 	"skiff/rootfs/build/cache"
+	"skiff/rootfs/build/mounts"
 	"skiff/rootfs/build/recipe"
 	"skiff/rootfs/imagecall"
 )
@@ -88,7 +89,10 @@ func (s *solver) layersOf(ctx context.Context, list []mountSource) ([]string, er
 // execute has the engine run the program.
 func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v vertical, sources mountSources) error {
 	run := w.step.Run
-	list, vars, done, err := []imagecall.Mount{}, []string{}, func() {}, error(nil)
+	list, vars, done, err := mounts.Resolve(ctx, run.Mounts, mounts.Provider{
+		Roots: s.Request.Roots, Cwd: run.Cwd, Secrets: s.opt.Secrets, SSH: s.opt.SSH,
+		Layers: func(from string) ([]string, error) { return s.layersOf(ctx, sources[from]) },
+	})
 	if err != nil {
 		return err
 	}
@@ -99,7 +103,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	}
 	step := imagecall.Step{
 		Lower: w.below, Upper: into.Upper, Work: into.Work,
-		Args: run.Args, Env: append(clip(run.Env), vars...), Cwd: run.Cwd, User: run.User,
+		Args: run.Args, Env: append(clip(run.Env), vars.Env...), EnvFile: vars.File, Cwd: run.Cwd, User: run.User,
 		Network: run.Network, Insecure: run.Insecure, Mounts: append(list, scripts...), Title: w.step.Title,
 	}
 	for _, d := range run.Devices {

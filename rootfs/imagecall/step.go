@@ -18,10 +18,13 @@ type Step struct {
 	Work  string   `json:"work,omitempty"`
 
 	Args []string `json:"args,omitempty"`
-	// Env is the whole environment, NAME=value.
-	Env  []string `json:"env,omitempty"`
-	Cwd  string   `json:"cwd,omitempty"`
-	User string   `json:"user,omitempty"`
+	// Env is the whole environment, NAME=value. EnvFile is a file with more of it, each
+	// with a zero byte after it, that is read when the program starts and recorded
+	// nowhere: secrets.
+	Env     []string `json:"env,omitempty"`
+	EnvFile string   `json:"envFile,omitempty"`
+	Cwd     string   `json:"cwd,omitempty"`
+	User    string   `json:"user,omitempty"`
 	// Network is empty for that of the build's options, or default, none or host.
 	Network string `json:"network,omitempty"`
 	// Insecure is RUN --security=insecure: a privileged container.

@@ -123,3 +123,6 @@ func Held(path string) bool {
 	}
 	return fl.Type != unix.F_UNLCK
 }
+
+// TryShare takes a shared lock or fails at once with ErrBusy.
+func TryShare(path string) (*Lock, error) { return acquire(path, unix.LOCK_SH|unix.LOCK_NB) }
