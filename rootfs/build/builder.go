@@ -19,6 +19,7 @@ import (
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"skiff/rootfs/build/cache"
+	"skiff/rootfs/build/exchange"
 	"skiff/rootfs/build/progress"
 	"skiff/rootfs/build/recipe"
 	"skiff/rootfs/build/source"
@@ -68,6 +69,8 @@ type Builder struct {
 	names []string
 
 	open func() (*registry.Session, error)
+	// importOnce gives the caches of --cache-from, nil without any.
+	importOnce func() *exchange.Importer
 	mu   sync.Mutex
 	// bases are images that stages begin with or take files from, by name and platform.
 	bases map[string]*base
@@ -164,8 +167,12 @@ func (b *Builder) build(ctx context.Context) (imagecall.Result, error) {
 	if b.opt.Check || b.opt.Call != "" {
 		return b.call()
 	}
+	b.importOnce = b.importer(ctx)
 	platforms, err := b.platforms()
 	if err != nil {
+		return res, err
+	}
+	if err := exchange.Check(b.opt.CacheFrom, b.opt.CacheTo); err != nil {
 		return res, err
 	}
 	if err := b.checkOutputs(len(platforms)); err != nil {

@@ -21,6 +21,8 @@ type imageConfig struct {
 	Config  recipe.Config     `json:"config"`
 	RootFS  imgspec.RootFS    `json:"rootfs"`
 	History []imgspec.History `json:"history,omitempty"`
+	// Cache is exchange.InlineKey.
+	Cache json.RawMessage `json:"vnd.skiff.buildcache.v1,omitempty"`
 }
 
 // configOf makes the configuration of what was built. Times are those at which
@@ -57,6 +59,10 @@ func (b *Builder) configOf(r *stageResult, layers []store.NewLayer) ([]byte, err
 		})
 	}
 	c.Created = *b.clamp(last)
+	var err error
+	if c.Cache, err = b.inline(r); err != nil {
+		return nil, err
+	}
 	return json.Marshal(c)
 }
 
@@ -97,7 +103,11 @@ func (b *Builder) resultKey(r *stageResult) (string, error) {
 	for _, h := range r.history {
 		c.History = append(c.History, imgspec.History{CreatedBy: h.createdBy, EmptyLayer: h.layer < 0})
 	}
-	how, err := json.Marshal([]any{c, b.opt.Format, b.opt.Annotations, b.opt.Squash, b.opt.SquashAll, b.opt.Timestamp})
+	inline, err := b.inline(r)
+	if err != nil {
+		return "", err
+	}
+	how, err := json.Marshal([]any{c, inline, b.opt.Format, b.opt.Annotations, b.opt.Squash, b.opt.SquashAll, b.opt.Timestamp})
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -75,6 +76,8 @@ type history struct {
 type result struct {
 	*stageResult
 	recipe *recipe.Recipe
+	// steps are the layers before they were squashed, all those of every stage.
+	steps, all []*cache.Layer
 }
 
 func newSolver(b *Builder, rec *recipe.Recipe, target imgspec.Platform, several bool) *solver {
@@ -95,7 +98,12 @@ func (s *solver) solve(ctx context.Context) (*result, error) {
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
-	return &result{s.stages[s.recipe.Result].out, s.recipe}, nil
+	r := &result{stageResult: s.stages[s.recipe.Result].out, recipe: s.recipe}
+	r.steps = r.layers
+	for _, st := range s.stages {
+		r.all = append(r.all, st.out.layers...)
+	}
+	return r, nil
 }
 
 // start begins a stage, or finds that it has begun.
@@ -247,7 +255,7 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 	known := w.key
 	if s.fresh(st) {
 		known = key(w.key, s.nonce)
-	} else if l, ok := s.cached(w.key); ok {
+	} else if l, ok := s.cached(ctx, w.key); ok {
 		s.display.Begin(s.vertexOf(st, w.step)).Cached()
 		return l, nil
 	}
@@ -279,13 +287,22 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 // cached finds the layer of a step. One that was done again without the cache is
 // known by another key from then on, so that what was built on the older one is
 // not taken for what is built on it.
-func (s *solver) cached(k string) (*cache.Layer, bool) {
+func (s *solver) cached(ctx context.Context, k string) (*cache.Layer, bool) {
 	if newer, ok := s.cache.Result(renewed(k)); ok {
 		if l, ok := s.cache.Lookup(newer); ok {
 			return l, true
 		}
 	}
-	return s.cache.Lookup(k)
+	if l, ok := s.cache.Lookup(k); ok {
+		return l, !s.tooOld(l)
+	}
+	return s.imported(ctx, k)
+}
+
+// tooOld carries out --cache-ttl.
+func (s *solver) tooOld(l *cache.Layer) bool {
+	ttl, err := time.ParseDuration(s.opt.CacheTTL)
+	return err == nil && s.began.Sub(l.Created) > ttl
 }
 
 func renewed(k string) string { return key("renewed", k) }
