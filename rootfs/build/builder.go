@@ -71,7 +71,7 @@ type Builder struct {
 	open func() (*registry.Session, error)
 	// importOnce gives the caches of --cache-from, nil without any.
 	importOnce func() *exchange.Importer
-	mu   sync.Mutex
+	mu         sync.Mutex
 	// bases are images that stages begin with or take files from, by name and platform.
 	bases map[string]*base
 	undo  []func()
