@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,18 +31,18 @@ func (b *Builder) call() (res imagecall.Result, err error) {
 	if b.opt.Check {
 		what = callCheck
 	}
-	var plans map[int]*recipe.Plan
-	if err == nil && what != callTargets {
-		plans, err = b.plans(rec)
-	}
 	if what == callCheck {
-		return res, b.answerCheck(rec, plans, err)
+		return res, b.answerCheck(rec, err)
 	}
 	if err != nil {
 		return res, b.explain(err)
 	}
 	switch what {
 	case callOutline:
+		plans, err := b.plans(rec)
+		if err != nil {
+			return res, b.explain(err)
+		}
 		o := rec.Outline(plans)
 		if b.opt.CallJSON {
 			return res, call.OutlineJSON(b.Out, o, b.inputs.dockerfile)
@@ -56,10 +57,10 @@ func (b *Builder) call() (res imagecall.Result, err error) {
 	return res, fmt.Errorf("unknown call %q: use check, outline or targets", what)
 }
 
-func (b *Builder) answerCheck(rec *recipe.Recipe, plans map[int]*recipe.Plan, err error) error {
+func (b *Builder) answerCheck(rec *recipe.Recipe, err error) error {
 	c := call.Check{Name: b.inputs.dockerfileName, Source: b.inputs.dockerfile, Err: err}
-	if rec != nil {
-		c.Warnings = warnings(rec, plans)
+	if err == nil {
+		c.Warnings, c.Err = rec.Check(b.baseHere)
 	}
 	write := c.Text
 	if b.opt.CallJSON {
@@ -74,56 +75,57 @@ func (b *Builder) answerCheck(rec *recipe.Recipe, plans map[int]*recipe.Plan, er
 	return nil
 }
 
+// baseHere is what is known of a base without fetching it.
+func (b *Builder) baseHere(st *recipe.Stage) (recipe.Base, error) {
+	if st.Base != recipe.BaseImage {
+		return recipe.Base{Config: recipe.Empty()}, nil
+	}
+	img, _, err := b.Images.Lookup(st.BaseName)
+	if err != nil || !fits(img, st.Platform) {
+		return recipe.Base{}, nil
+	}
+	r, err := startFrom(img)
+	if err != nil {
+		return recipe.Base{}, err
+	}
+	return recipe.Base{Config: r.config, Author: r.author, Platform: r.actual()}, nil
+}
+
 // plans are those of all stages that are needed.
 func (b *Builder) plans(rec *recipe.Recipe) (map[int]*recipe.Plan, error) {
 	plans := map[int]*recipe.Plan{}
 	for _, i := range rec.Wanted() {
-		st := rec.Stages[i]
-		var config recipe.Config
+		var base recipe.Base
 		o := recipe.PlanOptions{}
-		switch st.Base {
+		switch st := rec.Stages[i]; st.Base {
 		case recipe.BaseStage:
-			if o.Base = plans[st.BaseAt]; o.Base != nil {
-				config, o.Author = o.Base.Config, o.Base.Author
+			o.Base = plans[st.BaseAt]
+			base.Config = o.Base.Config
+		case recipe.BaseImage, recipe.BaseContext:
+			var err error
+			if base, err = b.baseHere(st); err != nil {
+				return nil, err
 			}
-		case recipe.BaseImage:
-			if img, _, err := b.Images.Lookup(st.BaseName); err == nil && fits(img, st.Platform) {
-				r, err := startFrom(img)
-				if err != nil {
-					return nil, err
-				}
-				config, o.Author, o.Actual = r.config, r.author, r.actual()
-			}
+			o.Author, o.Actual = base.Author, base.Platform
 		}
-		p, err := rec.Plan(i, config, o)
+		p, err := rec.Plan(i, base.Config, o)
 		if err != nil {
-			return plans, err
+			return nil, err
 		}
 		plans[i] = p
 	}
 	return plans, nil
 }
 
-// warnings are those of a Dockerfile and of its stages.
-func warnings(rec *recipe.Recipe, plans map[int]*recipe.Plan) []recipe.Warning {
-	list := slices.Clone(rec.Warnings)
-	for _, p := range plans {
-		list = append(list, p.Warnings...)
-	}
-	return list
-}
-
 // warn says at the end of a build what the checks found.
 func (s *solver) warn() error {
-	plans := map[int]*recipe.Plan{}
+	all := slices.Clone(s.recipe.Warnings)
 	var list []*recipe.Plan
-	for i, st := range s.stages {
-		if st.out != nil && st.out.plan != nil {
-			plans[i] = st.out.plan
-			list = append(list, st.out.plan)
+	for _, i := range slices.Sorted(maps.Keys(s.stages)) {
+		if p := s.stages[i].plan; p != nil {
+			list, all = append(list, p), append(all, p.Warnings...)
 		}
 	}
-	all := warnings(s.recipe, plans)
 	if err := s.recipe.CheckError(all); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (s *solver) contextBase(ctx context.Context, st *stage) (*stageResult, erro
 	if err != nil {
 		return nil, err
 	}
-	return &stageResult{key: l.Key, layers: []*cache.Layer{l}, platform: st.Platform}, nil
+	return &stageResult{key: l.Key, layers: []*cache.Layer{l}, config: recipe.Empty(), platform: st.Platform}, nil
 }
 
 const targetPrefix = "target:"
