@@ -210,13 +210,14 @@ func TestBuildJoinsDockerfiles(t *testing.T) {
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func TestBuildOutcome(t *testing.T) {
-	failed := imagecall.Result{Failures: []imagecall.Failure{{Message: "it failed", Code: 7, State: "0123"}}}
+	failed := imagecall.Result{Failures: []imagecall.Failure{{Message: "D:2: RUN x: it failed", Code: 7, State: "0123", Step: "RUN x", Place: "D:2", Cause: "it failed"}}}
 	for _, tc := range []struct {
 		name string
 		code int
 		text string
 	}{
-		{"skiff", 7, "Error: it failed\n"}, {"podman", 7, "Error: it failed\n"}, {"docker", 1, "ERROR: failed to solve: it failed\n"},
+		{"skiff", 7, "Error: building at STEP \"RUN x\": while running runtime: exit status 7 (D:2)\n"},
+		{"podman", 7, "Error: building at STEP \"RUN x\": while running runtime: exit status 7 (D:2)\n"}, {"docker", 1, "ERROR: failed to solve: it failed\n"},
 	} {
 		var errs bytes.Buffer
 		app := &App{Err: &errs, Name: tc.name, Docker: tc.name == "docker", command: "build"}

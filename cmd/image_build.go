@@ -124,18 +124,36 @@ func (b *build) failed(res imagecall.Result, err error) error {
 	if len(res.Failures) > 0 && res.Failures[0].Kind == imagecall.FailChecks {
 		return exitWith(res.Failures[0].Code)
 	}
-	if b.app.Docker {
-		if len(res.Failures) == 0 {
-			return err
-		}
-		return &dockerError{msg: "ERROR: failed to solve: " + oneLine(err.Error())}
+	if len(res.Failures) == 0 {
+		return err
 	}
-	for _, f := range res.Failures {
-		if f.Code != 0 {
-			return withCode(f.Code, err)
+	f := res.Failures[len(res.Failures)-1]
+	if b.app.Docker {
+		text := err.Error()
+		if f.Cause != "" {
+			text = f.Cause
 		}
+		return &dockerError{msg: "ERROR: failed to solve: " + oneLine(text)}
+	}
+	if f.Step != "" {
+		err = errors.New(stepFailed(f))
+	}
+	if f.Code != 0 {
+		return withCode(f.Code, err)
 	}
 	return err
+}
+
+// stepFailed is the line that Podman ends a build with, and the place.
+func stepFailed(f imagecall.Failure) string {
+	cause := f.Cause
+	if f.Code != 0 {
+		cause = fmt.Sprintf("while running runtime: exit status %d", f.Code)
+	}
+	if f.Place != "" {
+		cause += " (" + f.Place + ")"
+	}
+	return fmt.Sprintf("building at STEP %q: %s", f.Step, cause)
 }
 
 // print tells what was built: Podman's id of the image, which Docker prints if it

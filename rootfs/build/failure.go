@@ -27,14 +27,22 @@ type LocatedError struct {
 // Error is one line; Excerpt has the lines of the Dockerfile.
 func (e *LocatedError) Error() string {
 	var b strings.Builder
-	if e.name != "" && len(e.Location) > 0 {
-		fmt.Fprintf(&b, "%s:%d: ", e.name, e.Location[0].Start.Line)
+	if place := e.Place(); place != "" {
+		b.WriteString(place + ": ")
 	}
 	if e.Title != "" {
 		b.WriteString(e.Title + ": ")
 	}
 	b.WriteString(e.Err.Error())
 	return b.String()
+}
+
+// Place is the file and the line; empty if they are not known.
+func (e *LocatedError) Place() string {
+	if e.name == "" || len(e.Location) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", e.name, e.Location[0].Start.Line)
 }
 
 func (e *LocatedError) Unwrap() error { return e.Err }

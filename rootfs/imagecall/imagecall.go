@@ -234,6 +234,11 @@ type Failure struct {
 	Image string `json:"image,omitempty"`
 	// Code is the exit status of a build's program that failed, 0 for other failures.
 	Code int `json:"code,omitempty"`
+	// Step is the instruction of a build that failed, Place where it is, such as
+	// Dockerfile:13, and Cause the message without these two; empty for others.
+	Step  string `json:"step,omitempty"`
+	Place string `json:"place,omitempty"`
+	Cause string `json:"cause,omitempty"`
 	// State is the image of what a build had before the step that failed.
 	State string `json:"state,omitempty"`
 }

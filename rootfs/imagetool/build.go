@@ -70,7 +70,7 @@ func (w *work) tellStep(err error) {
 	}
 	var at *build.LocatedError
 	if errors.As(err, &at) {
-		f.State = at.State
+		f.State, f.Step, f.Place, f.Cause = at.State, at.Title, at.Place(), at.Err.Error()
 	}
 }
 
