@@ -313,3 +313,30 @@ func BenchmarkAssemble(b *testing.B) {
 		}
 	}
 }
+
+func TestAssembleOnAnImageOfASharedStore(t *testing.T) {
+	shared := openStore(t, "overlay")
+	a, b := t.TempDir(), t.TempDir()
+	upper(t, a, "one")
+	upper(t, b, "two")
+	la, lb := newLayer(t, a, nil, false), newLayer(t, b, nil, false)
+	base, _, err := shared.Assemble(context.Background(), Assembly{Layers: []NewLayer{la}, Config: configOf(t, la.DiffID), Names: []string{"localhost/base:latest"}})
+	must(t, err)
+	top := t.TempDir()
+	s, err := Open(Options{Roots: dirs.Roots{Data: filepath.Join(top, "data"), Run: filepath.Join(top, "run")}, ImageStores: []string{shared.roots.Storage()}})
+	must(t, err)
+	defer s.Close()
+	id, changed, err := s.Assemble(context.Background(), Assembly{Base: base, Layers: []NewLayer{lb}, Config: configOf(t, la.DiffID, lb.DiffID)})
+	must(t, err)
+	if !changed {
+		t.Error("the image is not new")
+	}
+	rec, err := s.images.Load(id)
+	must(t, err)
+	if len(rec.Layers) != 2 || !strings.HasPrefix(rec.Layers[0], shared.roots.Storage()) || !strings.HasPrefix(rec.Layers[1], s.roots.Storage()) {
+		t.Fatalf("got layers %v", rec.Layers)
+	}
+	if got := diffDigest(t, s, filepath.Base(filepath.Dir(rec.Layers[1]))); got != lb.DiffID {
+		t.Errorf("got digest %s, want %s", got, lb.DiffID)
+	}
+}

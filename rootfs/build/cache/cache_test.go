@@ -398,8 +398,18 @@ func TestMounts(t *testing.T) {
 	}
 	p.Release()
 	q.Release()
+	must(t, os.WriteFile(p.Dir+"/file", make([]byte, 8192), 0o600))
+	if freed, err := a.Cut(Limits{Keep: 1 << 30}); err != nil || len(freed.Entries) != 0 {
+		t.Errorf("cut: got %v, %v", ids(freed.Entries), err)
+	}
+	if b, err := os.ReadFile(p.Dir + mountSize); err != nil || len(b) < len("8192") {
+		t.Errorf("the size of a mount is remembered as %q, %v", b, err)
+	}
 	if freed, err := Prune(r, Filter{All: true}); err != nil || len(freed.Entries) != 3 {
 		t.Errorf("got %v, %v; want three", ids(freed.Entries), err)
+	}
+	if left, _ := os.ReadDir(r.BuildMounts()); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,8 +41,8 @@ type Entry struct {
 	measured  bool
 }
 
-// List gives what the cache holds, the least recently used first. It changes
-// nothing and needs nothing but the directories.
+// List gives what the cache holds, the least recently used first. Of mounts the
+// size is known after Measure only. It changes nothing and needs nothing but the directories.
 func List(roots dirs.Roots) ([]Entry, error) {
 	steps, err := listSteps(roots)
 	if err != nil {
@@ -93,8 +94,12 @@ func listSteps(roots dirs.Roots) ([]Entry, error) {
 }
 
 // Cache mounts are directories below builds/mounts, each with a file NAME.lock
-// beside it that its users hold.
-const mountLock = ".lock"
+// beside it that its users hold, and perhaps NAME.size, what its files took when
+// they were last measured.
+const (
+	mountLock = ".lock"
+	mountSize = ".size"
+)
 
 func listMounts(roots dirs.Roots) ([]Entry, error) {
 	entries, err := readDir(roots.BuildMounts())
@@ -116,7 +121,6 @@ func listMounts(roots dirs.Roots) ([]Entry, error) {
 			entry.Used = st.ModTime()
 		}
 		entry.InUse = busy(entry.lock)
-		entry.Measure()
 		list = append(list, entry)
 	}
 	return list, nil
@@ -142,7 +146,26 @@ func (e *Entry) Measure() {
 	e.Size, e.Shared = u.total, u.shared
 }
 
-// Matches reports whether an entry passes a filter of builder prune, except for
+// estimate is Measure for whoever only has to know roughly, after each build: a
+// step's size is in its record, and a mount, which can have very many files, is
+// measured once a day.
+func (e *Entry) estimate() {
+	if e.Kind != KindMount {
+		return
+	}
+	file := e.dir + mountSize
+	if st, err := os.Lstat(file); err == nil && time.Since(st.ModTime()) < 24*time.Hour {
+		if b, err := os.ReadFile(file); err == nil {
+			if e.Size, err = strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil {
+				return
+			}
+		}
+	}
+	e.Measure()
+	_ = os.WriteFile(file, []byte(strconv.FormatInt(e.Size, 10)+"\n"), 0o600)
+}
+
+// matches reports whether an entry passes a filter of builder prune, except for
 // those of time.
 func (e *Entry) matches(key, value string) bool {
 	switch key {

@@ -142,6 +142,7 @@ func (e *Entry) remove(roots dirs.Roots, trash string) error {
 	if err := os.Rename(e.dir, gone); err != nil {
 		return err
 	}
+	_ = os.Remove(e.dir + mountSize)
 	_ = os.Remove(e.lock)
 	return safepath.RemoveAll(gone)
 }
@@ -195,7 +196,9 @@ func (c *Cache) Cut(l Limits) (Freed, error) {
 		return Freed{}, err
 	}
 	total, old := int64(0), false
-	for _, e := range all {
+	for i := range all {
+		e := &all[i]
+		e.estimate()
 		total += e.Size
 		old = old || l.Unused > 0 && !e.InUse && time.Since(e.Used) > l.Unused
 	}

@@ -115,6 +115,9 @@ func check(p imagecall.Place, platforms int) error {
 	}
 	for name, value := range p.Attrs {
 		if strings.HasPrefix(name, "annotation") {
+			if where, key, _ := strings.Cut(name, "."); key == "" || !slices.Contains([]string{"annotation", "annotation-manifest", "annotation-index"}, where) {
+				return fmt.Errorf("unknown word %q: use annotation.KEY, annotation-manifest.KEY or annotation-index.KEY", name)
+			}
 			continue
 		}
 		if !slices.Contains(known, name) {
@@ -140,6 +143,9 @@ func check(p imagecall.Place, platforms int) error {
 	if _, err := names(p, nil); err != nil {
 		return err
 	}
+	if byDigest, _ := flag(p, "push-by-digest", false); byDigest {
+		return errors.New("push-by-digest is not supported: push by a name, and use the digest that is printed")
+	}
 	asDirectory := p.Attrs["tar"] == "false"
 	if asDirectory && (p.Attrs["dest"] == "" || p.Attrs["dest"] == "-") {
 		return errors.New("tar=false needs dest=DIRECTORY")
@@ -148,6 +154,21 @@ func check(p imagecall.Place, platforms int) error {
 		return fmt.Errorf("an archive of type docker holds one image, not one for each of %d platforms: use type=oci", platforms)
 	}
 	return nil
+}
+
+// Annotations are those that an output asks for, of each image's manifest and of
+// the index of several.
+func Annotations(p imagecall.Place) (manifest, index map[string]string) {
+	manifest, index = map[string]string{}, map[string]string{}
+	for name, value := range p.Attrs {
+		switch where, key, _ := strings.Cut(name, "."); where {
+		case "annotation", "annotation-manifest":
+			manifest[key] = value
+		case "annotation-index":
+			index[key] = value
+		}
+	}
+	return manifest, index
 }
 
 func isFlag(name string) bool {

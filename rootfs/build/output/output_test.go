@@ -292,6 +292,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		`compression "lz4" is not known`:                 at(OCI, "dest=/x", "compression=lz4"),
 		"compression-level=99 is no number from 0 to 22": at(OCI, "dest=/x", "compression-level=99"),
 		"tar=false needs dest=DIRECTORY":                 at(OCI, "tar=false"),
+		"push-by-digest is not supported":                at(Image, "push=true", "push-by-digest=true"),
+		`unknown word "annotation[linux/arm].x"`:         at(OCI, "dest=/x", "annotation[linux/arm].x=y"),
 	} {
 		if err := Check([]imagecall.Place{p}, 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", p, err, want)
