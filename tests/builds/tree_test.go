@@ -85,6 +85,7 @@ func (t *tree) lines(s snapshot, since time.Time) {
 	first := map[*file]string{}
 	for _, p := range names {
 		f := t.files[p]
+		p = strings.ReplaceAll(p, "\n", `\n`)
 		text := f.text()
 		if one, ok := first[f]; ok {
 			text = "link of " + one
