@@ -150,8 +150,12 @@ func (s *solver) stage(ctx context.Context, st *stage) (*stageResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st.plan = plan; out.base != nil && out.plan == nil {
-		s.display.Begin(s.vertexOfBase(st)).Cached()
+	st.plan = plan
+	from := s.vertexOfBase(st)
+	if from.Minor = out.base == nil || out.plan != nil; from.Minor {
+		s.display.Begin(from).Done() // there is nothing to get
+	} else {
+		s.display.Begin(from).Cached()
 	}
 	for _, step := range plan.Steps {
 		if err := s.step(ctx, st, out, step); err != nil {
