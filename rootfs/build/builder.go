@@ -202,6 +202,9 @@ func (b *Builder) solve(ctx context.Context, target imgspec.Platform, several bo
 	if err != nil {
 		return nil, b.explain(err)
 	}
+	if b.opt.Timestamp == nil {
+		b.opt.Timestamp = rec.Epoch // SOURCE_DATE_EPOCH
+	}
 	s := newSolver(b, rec, target, several)
 	r, err := s.solve(ctx)
 	if err == nil {
