@@ -26,7 +26,10 @@ type command struct {
 }
 
 // commands is the one list of commands.
-func commands() []command {
+func commands() []command { return append(objects(), machine()...) }
+
+// objects are the commands about containers, images, and what these use.
+func objects() []command {
 	return []command{
 		// Containers.
 		{name: "attach", aliases: []string{"container attach"}, new: newAttach},
@@ -116,7 +119,12 @@ func commands() []command {
 		{name: "secret exists", new: newSecretExists},
 		{name: "secret ls", aliases: []string{"secret list"}, new: newSecretList},
 		{name: "secret rm", aliases: []string{"secret remove"}, new: newSecretRm},
-		// System.
+	}
+}
+
+// machine are the commands about skiff as a whole.
+func machine() []command {
+	return []command{
 		{name: "completion", new: newCompletion},
 		{name: "system boot", new: newBoot},
 		{name: "events", aliases: []string{"system events", "container events"}, new: newEvents},

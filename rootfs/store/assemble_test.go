@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -322,8 +323,13 @@ func TestAssembleOnAnImageOfASharedStore(t *testing.T) {
 	la, lb := newLayer(t, a, nil, false), newLayer(t, b, nil, false)
 	base, _, err := shared.Assemble(context.Background(), Assembly{Layers: []NewLayer{la}, Config: configOf(t, la.DiffID), Names: []string{"localhost/base:latest"}})
 	must(t, err)
+	// A process has the locks of a store for reading or for writing, so this is a copy.
 	top := t.TempDir()
-	s, err := Open(Options{Roots: dirs.Roots{Data: filepath.Join(top, "data"), Run: filepath.Join(top, "run")}, ImageStores: []string{shared.roots.Storage()}})
+	images := filepath.Join(top, "images")
+	if out, err := exec.Command("cp", "-a", shared.roots.Storage(), images).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	s, err := Open(Options{Roots: dirs.Roots{Data: filepath.Join(top, "data"), Run: filepath.Join(top, "run")}, ImageStores: []string{images}})
 	must(t, err)
 	defer s.Close()
 	id, changed, err := s.Assemble(context.Background(), Assembly{Base: base, Layers: []NewLayer{lb}, Config: configOf(t, la.DiffID, lb.DiffID)})
@@ -333,7 +339,7 @@ func TestAssembleOnAnImageOfASharedStore(t *testing.T) {
 	}
 	rec, err := s.images.Load(id)
 	must(t, err)
-	if len(rec.Layers) != 2 || !strings.HasPrefix(rec.Layers[0], shared.roots.Storage()) || !strings.HasPrefix(rec.Layers[1], s.roots.Storage()) {
+	if len(rec.Layers) != 2 || !strings.HasPrefix(rec.Layers[0], images) || !strings.HasPrefix(rec.Layers[1], s.roots.Storage()) {
 		t.Fatalf("got layers %v", rec.Layers)
 	}
 	if got := diffDigest(t, s, filepath.Base(filepath.Dir(rec.Layers[1]))); got != lb.DiffID {
