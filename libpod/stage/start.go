@@ -192,7 +192,7 @@ func (s *starter) mountRoot() error {
 		Volatile: s.cfg.AutoRemove,
 	}
 	if s.cfg.Extra().Build != nil {
-		o = s.overlay(target)
+		o = s.stepView(target)
 	} else if s.cfg.Image.ID != "" {
 		img, err := s.engine.Images.Load(s.cfg.Image.ID)
 		if err != nil {

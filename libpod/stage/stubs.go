@@ -25,28 +25,36 @@ type stub struct {
 	free bool
 }
 
-// coverStubs makes the places of mounts that a build's step lacks in a layer of
+// coverStubs mounts the root file system of a build's step in the place of the view
+// of its layers, and makes the places of mounts that it lacks in a layer of
 // their own below the writable one. What the program changes is then all that is
 // in that: not even the times of a directory that got a place are other than they
 // were, and there is nothing to be removed at the end, whatever that is.
 func (s *starter) coverStubs(sp *specs.Spec) error {
-	if s.cfg.Extra().Build == nil {
+	b := s.cfg.Extra().Build
+	if b == nil {
 		return nil
 	}
+	o := layer.Overlay{
+		Lower: b.Lower, Upper: b.Upper, Work: b.Work,
+		Target: s.rootfs(), UserNS: s.facts.UserNS, Volatile: s.cfg.AutoRemove,
+	}
 	stubs, err := s.placeless(sp.Mounts)
-	if err != nil || len(stubs) == 0 {
+	if err != nil {
 		return err
 	}
-	dir := filepath.Join(s.dirs.Data, "stubs")
-	if err := s.makeStubs(dir, stubs); err != nil {
-		return fmt.Errorf("cannot make the places of mounts: %w", err)
+	if len(stubs) > 0 {
+		dir := filepath.Join(s.dirs.Data, "stubs")
+		if err := s.makeStubs(dir, stubs); err != nil {
+			return fmt.Errorf("cannot make the places of mounts: %w", err)
+		}
+		o.Lower = append(o.Lower[:len(o.Lower):len(o.Lower)], dir)
 	}
 	s.root.Close()
-	if err := unix.Unmount(s.rootfs(), 0); err != nil {
+	// A process that is being started may have the view open still.
+	if err := unix.Unmount(s.rootfs(), unix.MNT_DETACH); err != nil {
 		return &os.PathError{Op: "unmount", Path: s.rootfs(), Err: err}
 	}
-	o := s.overlay(s.rootfs())
-	o.Lower = append(o.Lower[:len(o.Lower):len(o.Lower)], dir)
 	if err := o.Mount(); err != nil {
 		return err
 	}
@@ -54,13 +62,15 @@ func (s *starter) coverStubs(sp *specs.Spec) error {
 	return err
 }
 
-// overlay is the root file system of a step.
-func (s *starter) overlay(target string) layer.Overlay {
+// stepView shows the layers of a build's step until its mounts are known. The
+// writable layer is among them only if there is something in it.
+func (s *starter) stepView(target string) layer.Overlay {
 	b := s.cfg.Extra().Build
-	return layer.Overlay{
-		Lower: b.Lower, Upper: b.Upper, Work: b.Work,
-		Target: target, UserNS: s.facts.UserNS, Volatile: s.cfg.AutoRemove,
+	o := layer.Overlay{Lower: b.Lower, Target: target, UserNS: s.facts.UserNS}
+	if names, err := os.ReadDir(b.Upper); err == nil && len(names) > 0 {
+		o.Lower = append(o.Lower[:len(o.Lower):len(o.Lower)], b.Upper)
 	}
+	return o
 }
 
 // placeless are the places of mounts that are not there. Those within what another
