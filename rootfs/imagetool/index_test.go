@@ -253,7 +253,9 @@ func TestAnnotate(t *testing.T) {
 	}
 	tl.must(t, indexCall(imagecall.Index{Do: imagecall.IndexCreate}, "list", "app:amd64", "app:arm64"))
 	note(imagecall.Index{OS: "plan9", Architecture: "mips", Features: []string{"sse9"}, OSVersion: "4"}, "app:amd64")
-	shown := func() string { return string(tl.must(t, indexCall(imagecall.Index{Do: imagecall.IndexInspect}, "list")).Document) }
+	shown := func() string {
+		return string(tl.must(t, indexCall(imagecall.Index{Do: imagecall.IndexInspect}, "list")).Document)
+	}
 	if doc, want := shown(), `{"architecture":"mips","os":"plan9","os.version":"4","features":["sse9"]}`; !strings.Contains(doc, want) {
 		t.Errorf("got %s, want %s in it", doc, want)
 	}
