@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/manifest"
 
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
@@ -277,5 +278,17 @@ func (w *work) instance(ctx context.Context, rec *state.Image, name string) (dig
 		return "", err
 	}
 	defer at.Close()
-	return at.digest()
+	if !manifest.MIMETypeIsMultiImage(at.mime) {
+		return at.digest()
+	}
+	// Of an index it is the image that the list has of it, or the one for this machine.
+	list, err := store.ParseIndex(at.blob)
+	if err != nil {
+		return "", err
+	}
+	has := slices.DeleteFunc(list.Instances(), func(d digest.Digest) bool { return !x.Has(d) })
+	if len(has) == 1 {
+		return has[0], nil
+	}
+	return w.choose(at)
 }
