@@ -24,6 +24,8 @@ skiff start -ai shell`,
 		Flags: append(flags,
 			toggle("Take all containers", "all"),
 			toggle("Attach to the container's output", "attach", "a"),
+			text("Refused: there are no checkpoints to start from", "checkpoint"),
+			text("Refused, as --checkpoint", "checkpoint-dir"),
 			toggle("Attach to the container's standard input", "interactive", "i")),
 		Action: func(c *cli.Context) error { return startContainers(app, c) },
 	}
@@ -32,6 +34,9 @@ skiff start -ai shell`,
 func startContainers(app *App, c *cli.Context) error {
 	if c.Bool("all") && c.NArg() > 0 {
 		return usage(errors.New("either start all containers or the container(s) provided in the arguments"))
+	}
+	if c.IsSet("checkpoint") || c.IsSet("checkpoint-dir") {
+		return errors.New("cannot start from a checkpoint: that takes CRIU, which skiff does not use; leave --checkpoint out to begin anew")
 	}
 	e, err := app.Engine()
 	if err != nil {
