@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,6 +60,9 @@ func serve() error {
 	res := do(ctx, &req)
 	res.Version = imagecall.Version
 	if err := json.NewEncoder(out).Encode(res); err != nil {
+		if errors.Is(err, syscall.EPIPE) {
+			return nil // whoever asked has gone
+		}
 		return fmt.Errorf("cannot write the result: %w", err)
 	}
 	return out.Close()
