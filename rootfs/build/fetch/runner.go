@@ -61,11 +61,12 @@ func (g *gitRunner) run(args ...string) (string, error) {
 	defer stop(nil)
 	cmd := exec.CommandContext(ctx, "git", append(g.config(), args...)...)
 	cmd.Dir, cmd.Env = g.dir, g.environment()
-	// Its helpers end with it, and it with us. The kernel takes the thread for us.
+	// It ends with us (the kernel takes the thread for us), and told to end it ends
+	// its helpers.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs output
 	cmd.Stdout, cmd.Stderr = &out, &errs
