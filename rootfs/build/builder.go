@@ -67,6 +67,8 @@ type Builder struct {
 	scratch string
 	// names are those of --tag, in full.
 	names []string
+	// indexAnnotations are those of the index of several images.
+	indexAnnotations map[string]string
 
 	open func() (*registry.Session, error)
 	// importOnce gives the caches of --cache-from, nil without any.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,7 +31,25 @@ func (b *Builder) checkOutputs(platforms int) (err error) {
 		}
 		b.opt.Manifest = full[0]
 	}
-	return output.Check(b.opt.Outputs, platforms)
+	if err := output.Check(b.opt.Outputs, platforms); err != nil {
+		return err
+	}
+	b.indexAnnotations = maps.Clone(b.opt.Annotations)
+	for _, p := range b.opt.Outputs {
+		manifest, index := output.Annotations(p)
+		b.opt.Annotations = joined(b.opt.Annotations, manifest)
+		b.indexAnnotations = joined(b.indexAnnotations, index)
+	}
+	return nil
+}
+
+// joined adds to a map that may be nil.
+func joined(to, more map[string]string) map[string]string {
+	if to == nil {
+		to = map[string]string{}
+	}
+	maps.Copy(to, more)
+	return to
 }
 
 func fullNames(given []string) (list []string, err error) {
@@ -51,7 +70,7 @@ func fullNames(given []string) (list []string, err error) {
 
 // export hands the results over, to each place in turn.
 func (b *Builder) export(ctx context.Context, results []*result) (res imagecall.Result, err error) {
-	made := output.Result{Names: b.names, Epoch: b.epoch(), Annotations: b.opt.Annotations, PushIndex: b.PushIndex}
+	made := output.Result{Names: b.names, Epoch: b.epoch(), Annotations: b.indexAnnotations, PushIndex: b.PushIndex}
 	for _, r := range results {
 		if r.stageResult, err = b.squashed(r.stageResult); err != nil {
 			return res, fmt.Errorf("cannot squash the layers: %w", err)
