@@ -22,26 +22,11 @@ import (
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
 	"skiff/rootfs/safepath"
-	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
 
 // maxPrivate bounds the caches of one id that steps have for themselves.
 const maxPrivate = 1000
-
-// CacheVersion is the version of CacheRecord.
-const CacheVersion = 1
-
-// CacheRecord is builds/mounts/<key>/mount.json. The directory also has the cache
-// itself in data, and a lock that each step that uses it holds, shared or alone.
-// That of a cache which is private to a step has a number after its key.
-type CacheRecord struct {
-	Version int       `json:"version"`
-	ID      string    `json:"id"` // as in the Dockerfile
-	Created time.Time `json:"created"`
-	// Used is when a step last began to use it.
-	Used time.Time `json:"used"`
-}
 
 // held is a cache that a step uses.
 type held struct {
@@ -115,8 +100,11 @@ func (r *resolver) lockCaches(ctx context.Context, list []*instructions.Mount) e
 			return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
 		}
 		r.caches[a.key] = h
-		if err := r.fill(h.dir, a); err != nil {
-			return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
+		if _, err := os.Lstat(h.dir); errors.Is(err, os.ErrNotExist) {
+			err = begin(h.dir, a)
+			if err != nil {
+				return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
+			}
 		}
 	}
 	return nil
@@ -164,59 +152,47 @@ func try(base string, mode instructions.ShareMode) (*held, error) {
 	return nil, fmt.Errorf("%d steps have one for themselves: %w", maxPrivate, lock.ErrBusy)
 }
 
-// open makes a cache's directory where needed and takes its lock. Somebody may
-// remove it until then.
+// open takes the lock of a cache's directory, which is beside it (rootfs/build/cache
+// lists and prunes them by that).
 func open(dir string, take func(string) (*lock.Lock, error)) (*held, error) {
-	for {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		l, err := take(filepath.Join(dir, "lock"))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &held{dir, l}, nil
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, err
 	}
+	l, err := take(dir + lockSuffix)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now() // the time of its last use
+	return &held{dir, l}, os.Chtimes(dir+lockSuffix, now, now)
 }
 
-// fill makes the cache's content where it has none, and notes its use. Several
-// steps may come to it at once: the content appears as a whole.
-func (r *resolver) fill(dir string, a asked) error {
-	now := time.Now().UTC()
-	rec := CacheRecord{Version: CacheVersion, ID: a.id, Created: now, Used: now}
-	var old CacheRecord
-	if jsonfile.Read(recordFile(dir), &old) == nil && !old.Created.IsZero() {
-		rec.Created = old.Created
-	}
-	if !jsonfile.Exists(dataDir(dir)) {
-		if err := r.begin(dir, a); err != nil {
-			return err
-		}
-	}
-	return jsonfile.Write(recordFile(dir), rec, jsonfile.Volatile)
-}
-
-func recordFile(dir string) string { return filepath.Join(dir, "mount.json") }
-func dataDir(dir string) string    { return filepath.Join(dir, "data") }
+const lockSuffix = ".lock"
 
 // begin makes the content: a directory with the owner that was asked for, or the
-// files of a stage, an image or a context.
-func (r *resolver) begin(dir string, a asked) error {
-	tmp, err := os.MkdirTemp(dir, "new-")
+// files of a stage, an image or a context. Several steps may come to it at once:
+// it appears as a whole.
+func begin(dir string, a asked) error {
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+"-new")
 	if err != nil {
 		return err
 	}
+	// One that is left is pruned as any other.
+	l, err := lock.Take(tmp + lockSuffix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		os.Remove(tmp + lockSuffix)
+		l.Release()
+	}()
 	if err = own(tmp, number(a.m.UID, 0), number(a.m.GID, 0), number(a.m.Mode, 0o755)); err == nil && a.m.From != "" {
 		err = copyFrom(tmp, a)
 	}
 	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dataDir(dir), unix.RENAME_NOREPLACE)
+		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
-		os.RemoveAll(tmp)
+		safepath.RemoveAll(tmp)
 	}
 	if errors.Is(err, unix.EEXIST) {
 		return nil // another step was quicker
@@ -273,6 +249,6 @@ func (r *resolver) cache(m *instructions.Mount) error {
 	if err != nil {
 		return err
 	}
-	r.mount(imagecall.Mount{Target: target, Source: dataDir(r.caches[a.key].dir), ReadOnly: m.ReadOnly})
+	r.mount(imagecall.Mount{Target: target, Source: r.caches[a.key].dir, ReadOnly: m.ReadOnly})
 	return nil
 }

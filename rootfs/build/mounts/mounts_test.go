@@ -17,10 +17,10 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"skiff/rootfs/build/cache"
 	"skiff/rootfs/build/mounts"
 	"skiff/rootfs/imagecall"
 	"skiff/state/dirs"
-	"skiff/state/lock"
 	"skiff/state/memory"
 )
 
@@ -172,27 +172,32 @@ func TestSharingOfCaches(t *testing.T) {
 	if got := <-waited; got != shared[0].Source {
 		t.Errorf("locked: got %s, want %s", got, shared[0].Source)
 	}
-	list, err := mounts.List(p.Roots)
-	if err != nil || len(list) != 2 {
-		t.Fatalf("list: got %+v, %v; want two", list, err)
-	}
-	for _, c := range list {
-		if c.ID != "/c" || c.InUse != strings.HasSuffix(c.Key, "-1") {
-			t.Errorf("list: got %+v", c)
+	entries := func() (n int) {
+		list, err := cache.List(p.Roots)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for _, e := range list {
+			if e.InUse != strings.HasSuffix(e.ID, "-1") || e.Kind != cache.KindMount {
+				t.Errorf("list: got %+v", e)
+			}
+		}
+		return len(list)
 	}
-	if _, err := mounts.Prune(p.Roots); err != nil {
+	if got := entries(); got != 2 {
+		t.Errorf("list: got %d, want two", got)
+	}
+	if _, err := cache.Prune(p.Roots, cache.Filter{All: true}); err != nil {
 		t.Error(err)
 	}
-	if list, _ := mounts.List(p.Roots); len(list) != 1 {
-		t.Errorf("after a prune: got %+v, want the one in use", list)
+	if got := entries(); got != 1 {
+		t.Errorf("after a prune: got %d, want the one in use", got)
 	}
 	done3()
-	if _, err := mounts.Remove(p.Roots, "../../x"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a hostile key: got %v", err)
-	}
-	if _, err := mounts.Remove(p.Roots, list[0].Key); err != nil && !errors.Is(err, os.ErrNotExist) || errors.Is(err, lock.ErrBusy) {
-		t.Error(err)
+	got, _, done := resolve(t, p, cacheMount("/c", instructions.MountSharingShared))
+	defer done()
+	if names, err := os.ReadDir(got[0].Source); err != nil || len(names) > 0 {
+		t.Errorf("a pruned cache: got %v, %v; want an empty one", names, err)
 	}
 }
 
