@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -107,7 +108,7 @@ func (e *Engine) clone(ctx context.Context, old, cfg *state.Config, req CloneReq
 		return "", err
 	}
 	undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
-	if err := e.keepSecrets(cfg, secrets); err != nil {
+	if err := cmp.Or(e.noteLinks(cfg), e.keepSecrets(cfg, secrets)); err != nil {
 		return "", err
 	}
 	e.noteCreated(cfg)
