@@ -22,6 +22,7 @@ import (
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
 	"skiff/rootfs/safepath"
+	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
 
@@ -100,11 +101,8 @@ func (r *resolver) lockCaches(ctx context.Context, list []*instructions.Mount) e
 			return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
 		}
 		r.caches[a.key] = h
-		if _, err := os.Lstat(h.dir); errors.Is(err, os.ErrNotExist) {
-			err = begin(h.dir, a)
-			if err != nil {
-				return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
-			}
+		if err := r.fill(h.dir, a); err != nil {
+			return fmt.Errorf("cannot use the cache %q: %w", a.id, err)
 		}
 	}
 	return nil
@@ -152,8 +150,8 @@ func try(base string, mode instructions.ShareMode) (*held, error) {
 	return nil, fmt.Errorf("%d steps have one for themselves: %w", maxPrivate, lock.ErrBusy)
 }
 
-// open takes the lock of a cache's directory, which is beside it (rootfs/build/cache
-// lists and prunes them by that).
+// open makes a cache's directory where needed and takes its lock. Somebody may
+// remove it until then.
 func open(dir string, take func(string) (*lock.Lock, error)) (*held, error) {
 	for {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -168,15 +166,7 @@ func open(dir string, take func(string) (*lock.Lock, error)) (*held, error) {
 			return nil, err
 		}
 		return &held{m, l}, nil
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return nil, err
 	}
-	l, err := take(dir + lockSuffix)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now() // the time of its last use
-	return &held{dir, l}, os.Chtimes(dir+lockSuffix, now, now)
 }
 
 // fill makes the cache's content where it has none, and notes its use. Several
@@ -200,34 +190,17 @@ func (r *resolver) fill(dir cache.MountDir, a asked) error {
 // files of a stage, an image or a context.
 func (r *resolver) begin(dir cache.MountDir, a asked) error {
 	tmp, err := os.MkdirTemp(string(dir), "new-")
-const lockSuffix = ".lock"
-
-// begin makes the content: a directory with the owner that was asked for, or the
-// files of a stage, an image or a context. Several steps may come to it at once:
-// it appears as a whole.
-func begin(dir string, a asked) error {
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+"-new")
 	if err != nil {
 		return err
 	}
-	// One that is left is pruned as any other.
-	l, err := lock.Take(tmp + lockSuffix)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		os.Remove(tmp + lockSuffix)
-		l.Release()
-	}()
 	if err = own(tmp, number(a.m.UID, 0), number(a.m.GID, 0), number(a.m.Mode, 0o755)); err == nil && a.m.From != "" {
 		err = copyFrom(tmp, a)
 	}
 	if err == nil {
 		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir.Data(), unix.RENAME_NOREPLACE)
-		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
-		safepath.RemoveAll(tmp)
+		os.RemoveAll(tmp)
 	}
 	if errors.Is(err, unix.EEXIST) {
 		return nil // another step was quicker
@@ -285,6 +258,5 @@ func (r *resolver) cache(m *instructions.Mount) error {
 		return err
 	}
 	r.mount(imagecall.Mount{Target: target, Source: r.caches[a.key].dir.Data(), ReadOnly: m.ReadOnly})
-	r.mount(imagecall.Mount{Target: target, Source: r.caches[a.key].dir, ReadOnly: m.ReadOnly})
 	return nil
 }

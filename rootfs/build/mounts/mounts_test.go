@@ -179,17 +179,7 @@ func TestSharingOfCaches(t *testing.T) {
 	for _, c := range list {
 		if c.Title != "RUN --mount=type=cache,id=/c" || c.InUse != strings.HasSuffix(c.ID, "-1") {
 			t.Errorf("list: got %+v", c)
-	entries := func() (n int) {
-		list, err := cache.List(p.Roots)
-		if err != nil {
-			t.Fatal(err)
 		}
-		for _, e := range list {
-			if e.InUse != strings.HasSuffix(e.ID, "-1") || e.Kind != cache.KindMount {
-				t.Errorf("list: got %+v", e)
-			}
-		}
-		return len(list)
 	}
 	if _, err := cache.Prune(p.Roots, cache.Filter{All: true}); err != nil {
 		t.Error(err)
@@ -200,20 +190,6 @@ func TestSharingOfCaches(t *testing.T) {
 	done3()
 	if _, err := cache.Prune(p.Roots, cache.Filter{All: true}); err != nil {
 		t.Error(err)
-	if got := entries(); got != 2 {
-		t.Errorf("list: got %d, want two", got)
-	}
-	if _, err := cache.Prune(p.Roots, cache.Filter{All: true}); err != nil {
-		t.Error(err)
-	}
-	if got := entries(); got != 1 {
-		t.Errorf("after a prune: got %d, want the one in use", got)
-	}
-	done3()
-	got, _, done := resolve(t, p, cacheMount("/c", instructions.MountSharingShared))
-	defer done()
-	if names, err := os.ReadDir(got[0].Source); err != nil || len(names) > 0 {
-		t.Errorf("a pruned cache: got %v, %v; want an empty one", names, err)
 	}
 	if list := kept(t, p); len(list) != 0 {
 		t.Errorf("after a prune of what nobody uses: got %+v", list)
