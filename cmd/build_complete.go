@@ -29,7 +29,7 @@ func buildValue(app *App, name string) (a answer, known bool) {
 	case "isolation":
 		a = choices("default", "oci")
 	case "allow":
-		a = choices(libpod.AllowHostNetwork, libpod.AllowInsecure)
+		a = choices(libpod.AllowHostNetwork, libpod.AllowInsecure, libpod.AllowDevice)
 	case "provenance", "sbom":
 		a = choices("false")
 	case "tag", "manifest":

@@ -126,7 +126,7 @@ func buildContainerFlags() []cli.Flag {
 		list("Map group ids, as CONTAINER:FROM[:AMOUNT]", "userns-gid-map"),
 		text("Map the user ids that /etc/subuid gives to a name", "userns-uid-map-user"),
 		text("Map the group ids that /etc/subgid gives to a name", "userns-gid-map-group"),
-		list("Allow what a Dockerfile may ask for: security.insecure, network.host", "allow"),
+		list("Allow what a Dockerfile may ask for: security.insecure, network.host, device[=NAME]", "allow"),
 		toggle("Pass standard input on to the programs of RUN", "stdin"),
 	)
 }

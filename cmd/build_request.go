@@ -292,8 +292,9 @@ func (b *build) cache(f *form) {
 func (b *build) entitlements(f *form) {
 	for _, s := range b.c.StringSlice("allow") {
 		for word := range strings.SplitSeq(s, ",") {
-			if !oneOf(word, libpod.AllowInsecure, libpod.AllowHostNetwork) {
-				f.err = fmt.Errorf("invalid value %q for --allow: want %s or %s", word, libpod.AllowInsecure, libpod.AllowHostNetwork)
+			kind, _, _ := strings.Cut(word, "=")
+			if !oneOf(word, libpod.AllowInsecure, libpod.AllowHostNetwork) && kind != libpod.AllowDevice {
+				f.err = fmt.Errorf("invalid value %q for --allow: want %s, %s or %s[=NAME]", word, libpod.AllowInsecure, libpod.AllowHostNetwork, libpod.AllowDevice)
 				return
 			}
 			b.req.Allow = append(b.req.Allow, word)

@@ -134,7 +134,7 @@ func TestBuildMistakes(t *testing.T) {
 		"--platform linux/amd64 --arch arm64 .": "Error: --platform option can not be specified with --arch or --os\n",
 		"--timestamp x .":                       "Error: invalid value \"x\" for --timestamp: want seconds since 1970\n",
 		"--cache-ttl x .":                       "Error: invalid value \"x\" for --cache-ttl: want a duration such as 24h\n",
-		"--allow everything .":                  "Error: invalid value \"everything\" for --allow: want security.insecure or network.host\n",
+		"--allow everything .":                  "Error: invalid value \"everything\" for --allow: want security.insecure, network.host or device[=NAME]\n",
 		"--builder far .":                       "Error: cannot use --builder \"far\": there is only default\n",
 		"--format tar .":                        "Error: unrecognized image type \"tar\": want oci or docker\n",
 		"--authfile none .":                     "Error: credential file is not accessible: faccessat none: no such file or directory\n",

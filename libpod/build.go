@@ -18,6 +18,8 @@ const (
 	AllowInsecure = "security.insecure"
 	// AllowHostNetwork permits RUN --network=host where the build has another network.
 	AllowHostNetwork = "network.host"
+	// AllowDevice permits RUN --device, with =NAME of that device only.
+	AllowDevice = "device"
 )
 
 // BuildRequest is a build and what its containers are like.

@@ -178,7 +178,10 @@ func (r *stepRun) config(step imagecall.Step) (*state.Config, error) {
 	}
 	asked.Process = state.Process{
 		Entrypoint: step.Args, Env: step.Env, Cwd: step.Cwd, User: step.User, Groups: asked.Process.Groups,
-		Terminal: step.Terminal, OpenStdin: step.Terminal, OOMScoreAdj: asked.Process.OOMScoreAdj,
+		Terminal: step.Terminal, OpenStdin: true, OOMScoreAdj: asked.Process.OOMScoreAdj,
+	}
+	for _, d := range step.Devices {
+		asked.Devices = append(slices.Clip(asked.Devices), state.Device{Vendor: d})
 	}
 	if step.Insecure {
 		asked.Security.Privileged = true
@@ -234,10 +237,13 @@ func (r *stepRun) permitted(step imagecall.Step) error {
 		return state.Errorf(state.ErrInvalid, "%s is not allowed: use --allow %s to permit RUN --security=insecure", AllowInsecure, AllowInsecure)
 	case step.Network == state.ModeHost && !host && !allowed(AllowHostNetwork):
 		return state.Errorf(state.ErrInvalid, "%s is not allowed: use --allow %s to permit RUN --network=host", AllowHostNetwork, AllowHostNetwork)
-	case len(step.Devices) > 0:
-		return state.Errorf(state.ErrInvalid, "cannot use the device %q: skiff has no CDI devices for RUN --device; use --device for those of the host", step.Devices[0])
 	case len(step.Args) == 0:
 		return state.Errorf(state.ErrInvalid, "there is nothing to run")
+	}
+	for _, d := range step.Devices {
+		if !allowed(AllowDevice) && !allowed(AllowDevice+"="+d) {
+			return state.Errorf(state.ErrInvalid, "%s is not allowed: use --allow %s=%s to permit RUN --device=%s", AllowDevice, AllowDevice, d, d)
+		}
 	}
 	return nil
 }

@@ -205,6 +205,11 @@ func TestInsecureStepsTakePermission(t *testing.T) {
 	if res, _ := b.run(s); !strings.Contains(res[0].Error, "security.insecure") {
 		t.Errorf("got %+v, want that it is not allowed", res[0])
 	}
+	device := b.step("true")
+	device.Devices = []string{"vendor.com/class=one"}
+	if res, _ := b.run(device); !strings.Contains(res[0].Error, "device=vendor.com/class=one") {
+		t.Errorf("a device: got %+v, want that it is not allowed", res[0])
+	}
 	b.allow = []string{"security.insecure"}
 	if got := b.ok(s); got != "mounted\n" {
 		t.Errorf("got %q, want mounted", got)
