@@ -114,10 +114,7 @@ func (s *solver) workdir(out *stageResult, w *work) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, done()) }()
-		if err := root.MkdirAll(w.step.Dir, 0o755, 0, 0); err != nil {
-			return fmt.Errorf("cannot make the directory %s: %w", w.step.Dir, err)
-		}
-		return nil
+		return place.Workdir(root, w.step.Dir, w.step.User)
 	}
 	return nil
 }

@@ -124,6 +124,10 @@ func newSkiff(t *testing.T, b *bed) *engine {
 		return append(append([]string{}, call...), "save", "-q", "--format", "oci-dir", "-o", into, "case-"+k.name)
 	}
 	t.Cleanup(func() {
+		// It takes away the bridge that the next container would use again, too.
+		if out, err := e.run(b.top, append(append([]string{}, call...), "rm", "-a", "-f", "-t", "0")); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
 		for _, line := range leaks.Left(top, leaks.Containers(top)) {
 			t.Errorf("left behind: %s", line)
 		}

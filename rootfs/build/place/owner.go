@@ -19,6 +19,11 @@ const maxAccounts = 4 << 20
 
 type owner struct{ uid, gid int }
 
+// unknown says that an image does not have an account.
+type unknown string
+
+func (u unknown) Error() string { return string(u) }
+
 // findOwner looks up what --chown says, "user[:group]". A user without a group
 // has that of /etc/passwd, a number the group of the same number. nil is for an
 // empty one.
@@ -67,7 +72,7 @@ func findUser(root *safepath.Root, name string) (user.User, error) {
 	}
 	found, err := user.ParsePasswdFilter(bytes.NewReader(file), func(u user.User) bool { return u.Name == name })
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("cannot find the user %q of --chown: the image's /etc/passwd does not have it", name)
+		err = unknown(fmt.Sprintf("cannot find the user %q of --chown: the image's /etc/passwd does not have it", name))
 	}
 	if err != nil {
 		return user.User{}, err
@@ -82,7 +87,7 @@ func findGroup(root *safepath.Root, name string) (user.Group, error) {
 	}
 	found, err := user.ParseGroupFilter(bytes.NewReader(file), func(g user.Group) bool { return g.Name == name })
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("cannot find the group %q of --chown: the image's /etc/group does not have it", name)
+		err = unknown(fmt.Sprintf("cannot find the group %q of --chown: the image's /etc/group does not have it", name))
 	}
 	if err != nil {
 		return user.Group{}, err

@@ -146,7 +146,11 @@ func (p *planner) workdir(c *instructions.WorkdirCommand) error {
 	p.plan.workdirSet = true
 	title := p.titled(c.String())
 	p.cfg.WorkingDir = absolute(p.cfg.WorkingDir, c.Path)
-	s := Step{Kind: StepWorkdir, Title: title, CreatedBy: "WORKDIR " + p.cfg.WorkingDir, Dir: p.cfg.WorkingDir, User: p.cfg.User}
+	said := p.cfg.WorkingDir
+	if strings.HasPrefix(c.Path, "/") {
+		said = c.Path // as BuildKit's history has it
+	}
+	s := Step{Kind: StepWorkdir, Title: title, CreatedBy: "WORKDIR " + said, Dir: p.cfg.WorkingDir, User: p.cfg.User}
 	if s.Dir == "/" {
 		s.Kind = StepConfig // it is there
 	}
