@@ -25,7 +25,7 @@ func (b *Builder) displayOptions() progress.Options {
 
 // vertexOf is how a step is shown, with the platform where several are built.
 func (s *solver) vertexOf(st *stage, step *recipe.Step) progress.Vertex {
-	return s.vertexAt(st, step.Number, step.Title, s.recipe.Label(st.plan, step))
+	return s.vertexAt(st, step.Line, step.Title, s.recipe.Label(st.plan, step))
 }
 
 // vertexOfBase is how FROM is shown.
@@ -33,12 +33,12 @@ func (s *solver) vertexOfBase(st *stage) progress.Vertex {
 	return s.vertexAt(st, 1, "FROM "+st.BaseName, s.recipe.BaseLabel(st.plan, st.BaseName))
 }
 
-func (s *solver) vertexAt(st *stage, number int, title, label string) progress.Vertex {
+func (s *solver) vertexAt(st *stage, line int, title, label string) progress.Vertex {
 	if s.several {
 		label = "[" + recipe.FormatPlatform(s.target) + " " + strings.TrimPrefix(label, "[")
 	}
 	return progress.Vertex{
-		ID: key("vertex", recipe.FormatPlatform(s.target), fmt.Sprint(st.Index, number), title), Name: label,
-		Step: &progress.Step{Stage: st.order, Stages: s.known, Number: number, Total: st.plan.Total, Title: title},
+		ID: key("vertex", recipe.FormatPlatform(s.target), fmt.Sprint(st.Index, line), title), Name: label,
+		Step: &progress.Step{Stage: st.order, Stages: s.known, Number: line, Total: st.plan.Lines, Title: title},
 	}
 }

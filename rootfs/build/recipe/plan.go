@@ -266,19 +266,20 @@ func (p *planner) result() {
 	})
 }
 
-// number counts the steps that do something.
+// number counts the instructions, and those of them that do something.
 func (p *planner) number() {
 	n := 0
 	if p.stage.Base == BaseImage || p.stage.Base == BaseContext {
 		n = 1
 	}
-	for _, s := range p.plan.Steps {
+	for i, s := range p.plan.Steps {
+		s.Line = i + 2
 		if s.Kind != StepConfig {
 			n++
 			s.Number = n
 		}
 	}
-	p.plan.Total = n
+	p.plan.Total, p.plan.Lines = n, len(p.plan.Steps)+1
 	for _, s := range p.plan.Steps {
 		if s.Kind != StepConfig {
 			s.Total = n

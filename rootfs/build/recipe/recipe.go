@@ -158,8 +158,10 @@ type Plan struct {
 	// Needs are the stages that ONBUILD instructions of the base image take files
 	// from and that are not among the Stage's own, in order.
 	Needs []int
-	// Total is the number of steps as progress counts them, with FROM.
+	// Total is the number of steps as BuildKit's progress counts them, Lines that of
+	// all instructions as Podman's does, each with FROM.
 	Total    int
+	Lines    int
 	Warnings []Warning
 
 	carried
@@ -190,9 +192,11 @@ type Step struct {
 	Kind StepKind
 	// Title is the instruction as progress and errors show it, such as
 	// "RUN apt-get update"; Number of Total counts within the stage, FROM being 1 if
-	// it names an image. A StepConfig and WORKDIR / have no Number.
+	// it names an image. A StepConfig and WORKDIR / have no Number. Line counts all
+	// instructions of the stage, FROM being 1 in any case.
 	Title         string
 	Number, Total int
+	Line          int
 	// OnBuild says that the base asked for it.
 	OnBuild  bool
 	Location []parser.Range
