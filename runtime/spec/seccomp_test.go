@@ -71,7 +71,7 @@ func compiled(t *testing.T, s *specs.LinuxSeccomp) []byte {
 	}
 	ops := map[specs.LinuxSeccompOperator]libseccomp.ScmpCompareOp{
 		specs.OpEqualTo: libseccomp.CompareEqual, specs.OpNotEqual: libseccomp.CompareNotEqual,
-		specs.OpMaskedEqual: libseccomp.CompareMaskedEqual,
+		specs.OpMaskedEqual: libseccomp.CompareMaskedEqual, specs.OpLessThan: libseccomp.CompareLess,
 	}
 	for _, rule := range s.Syscalls {
 		act := libseccomp.ActAllow
