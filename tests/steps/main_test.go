@@ -275,7 +275,7 @@ func (b *bench) command(s script, out *bytes.Buffer) (cmd *exec.Cmd, results fun
 	cmd.Env = append(os.Environ(), driverEnv+"="+string(data))
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = []*os.File{write}
-	cmd.WaitDelay = 20 * time.Second
+	cmd.WaitDelay = 3 * time.Second // a step whose monitor was killed keeps the output open
 	return cmd, func() (list []result) {
 		b.t.Helper()
 		write.Close()
