@@ -56,7 +56,7 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 		w.key = key(append([]string{"copy", out.key}, parts...)...)
 	}
 	below := *out
-	w.do = func(ctx context.Context, into *cache.Work, _ vertical) error {
+	w.do = func(ctx context.Context, into *cache.Work, v vertical) error {
 		for _, r := range remotes {
 			item, err := r.item(ctx)
 			if err != nil {
@@ -64,7 +64,7 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 			}
 			items = append(items, item)
 		}
-		return s.place(ctx, &below, w, into, items)
+		return s.place(ctx, &below, w, into, v, items)
 	}
 	return nil
 }
@@ -81,8 +81,12 @@ func (s *solver) copyFrom(ctx context.Context, c *recipe.Copy) (*files, error) {
 }
 
 // place copies into a new layer.
-func (s *solver) place(ctx context.Context, out *stageResult, w *work, into *cache.Work, items []place.Item) (err error) {
-	req := place.Request{Copy: w.step.Copy, Items: items, Warn: s.display.Warn}
+func (s *solver) place(ctx context.Context, out *stageResult, w *work, into *cache.Work, v vertical, items []place.Item) (err error) {
+	req := place.Request{Copy: w.step.Copy, Items: items, Warn: s.display.Warn, Changed: func(path string) {
+		if !w.stale.Swap(true) {
+			fmt.Fprintf(v.Stderr(), "%s changed while it was copied: the next build copies it again\n", path)
+		}
+	}}
 	below := w.below
 	if req.Copy.Link {
 		below = nil

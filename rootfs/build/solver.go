@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -234,6 +235,9 @@ type work struct {
 	key string
 	// alone says that the layer does not depend on what is below (COPY --link).
 	alone bool
+	// stale says that what was done is not what the key says: it is of no use for
+	// another build.
+	stale atomic.Bool
 	// do does it into a new writable layer.
 	do func(ctx context.Context, w *cache.Work, v vertical) error
 }
@@ -279,10 +283,13 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 			return errors.Join(err, s.discard(into))
 		}
 		s.done.Add(1)
+		if w.stale.Load() {
+			known = key(known, nonce())
+		}
 		made, err = into.Commit(cache.Record{Key: known, Title: w.step.Title})
 		return err
 	})
-	if err == nil && known != w.key {
+	if err == nil && known != w.key && !w.stale.Load() {
 		err = s.cache.Remember(renewed(w.key), known)
 	}
 	return made, err

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"skiff/state/dirs"
 	"skiff/state/jsonfile"
+	"skiff/state/lock"
 )
 
 func must(t testing.TB, errs ...error) {
@@ -285,13 +285,11 @@ func TestFiltersOfPrune(t *testing.T) {
 	c := open(t, r)
 	a := step(t, c, key(1), "make all")
 	b := step(t, c, key(2), "make test")
-	m, err := c.Mount(context.Background(), "go", "")
-	must(t, err)
-	m.Release()
+	m := mount(t, r, "go")
 	c.Close()
 	for words, want := range map[string][]string{
-		"description=test": {b.ID}, "id=" + a.ID: {a.ID}, "type=exec.cachemount": {filepath.Base(m.Dir)},
-		"type!=regular": {filepath.Base(m.Dir)}, "inuse": nil, "shared": nil, "private=false": nil,
+		"description=test": {b.ID}, "id=" + a.ID: {a.ID}, "type=exec.cachemount": {filepath.Base(string(m))},
+		"type!=regular": {filepath.Base(string(m))}, "inuse": nil, "shared": nil, "private=false": nil,
 	} {
 		k, v, _ := strings.Cut(words, "=")
 		k, not := strings.CutSuffix(k, "!")
@@ -365,48 +363,35 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// mount makes one as rootfs/build/mounts does.
+func mount(t *testing.T, r dirs.Roots, name string) MountDir {
+	t.Helper()
+	m := Mount(r, name)
+	must(t, os.MkdirAll(m.Data(), 0o755))
+	must(t, os.WriteFile(m.Lock(), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(m.Data(), "file"), make([]byte, 8192), 0o600))
+	must(t, jsonfile.Write(m.Record(), MountRecord{Version: MountVersion, ID: "go", Created: time.Now(), Used: time.Now()}, jsonfile.Volatile))
+	return m
+}
+
 func TestMounts(t *testing.T) {
 	r := roots(t)
-	a, b := open(t, r), open(t, r)
-	ctx := context.Background()
-	one, err := a.Mount(ctx, "go", SharingShared)
+	c := open(t, r)
+	m := mount(t, r, "go")
+	held, err := lock.Take(m.Lock())
 	must(t, err)
-	two, err := b.Mount(ctx, "go", SharingShared)
-	must(t, err)
-	if !one.Made || two.Made || one.Dir != two.Dir {
-		t.Errorf("shared: got %+v and %+v", one, two)
-	}
-	short, cancel := context.WithTimeout(ctx, 3*mountWait)
-	defer cancel()
-	if _, err := b.Mount(short, "go", SharingLocked); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("locked while it is in use: got %v", err)
-	}
 	if freed, err := Prune(r, Filter{All: true}); err != nil || len(freed.Entries) != 0 {
 		t.Errorf("pruned while in use: %v, %v", ids(freed.Entries), err)
 	}
-	one.Release()
-	two.Release()
-	locked, err := b.Mount(ctx, "go", SharingLocked)
-	must(t, err)
-	locked.Release()
-	p, err := a.Mount(ctx, "go", SharingPrivate)
-	must(t, err)
-	q, err := b.Mount(ctx, "go", SharingPrivate)
-	must(t, err)
-	if p.Dir == q.Dir {
-		t.Error("two users have the same private directory")
-	}
-	p.Release()
-	q.Release()
-	must(t, os.WriteFile(p.Dir+"/file", make([]byte, 8192), 0o600))
-	if freed, err := a.Cut(Limits{Keep: 1 << 30}); err != nil || len(freed.Entries) != 0 {
+	held.Release()
+	if freed, err := c.Cut(Limits{Keep: 1 << 30}); err != nil || len(freed.Entries) != 0 {
 		t.Errorf("cut: got %v, %v", ids(freed.Entries), err)
 	}
-	if b, err := os.ReadFile(p.Dir + mountSize); err != nil || len(b) < len("8192") {
+	if b, err := os.ReadFile(m.size()); err != nil || len(b) < len("8192") {
 		t.Errorf("the size of a mount is remembered as %q, %v", b, err)
 	}
-	if freed, err := Prune(r, Filter{All: true}); err != nil || len(freed.Entries) != 3 {
-		t.Errorf("got %v, %v; want three", ids(freed.Entries), err)
+	if freed, err := Prune(r, Filter{All: true}); err != nil || len(freed.Entries) != 1 {
+		t.Errorf("got %v, %v; want one", ids(freed.Entries), err)
 	}
 	if left, _ := os.ReadDir(r.BuildMounts()); len(left) != 0 {
 		t.Errorf("left: %v", left)

@@ -93,14 +93,6 @@ func listSteps(roots dirs.Roots) ([]Entry, error) {
 	return list, nil
 }
 
-// Cache mounts are directories below builds/mounts, each with a file NAME.lock
-// beside it that its users hold, and perhaps NAME.size, what its files took when
-// they were last measured.
-const (
-	mountLock = ".lock"
-	mountSize = ".size"
-)
-
 func listMounts(roots dirs.Roots) ([]Entry, error) {
 	entries, err := readDir(roots.BuildMounts())
 	if err != nil {
@@ -108,20 +100,19 @@ func listMounts(roots dirs.Roots) ([]Entry, error) {
 	}
 	var list []Entry
 	for _, e := range entries {
-		if !e.IsDir() {
-			continue
+		m := Mount(roots, e.Name())
+		var rec MountRecord
+		if err := jsonfile.Read(m.Record(), &rec); err != nil {
+			if st, serr := os.Lstat(string(m)); serr != nil || !st.IsDir() {
+				continue
+			} else { // half made, or half removed
+				rec.Created, rec.Used = st.ModTime(), st.ModTime()
+			}
 		}
-		dir := filepath.Join(roots.BuildMounts(), e.Name())
-		st, err := os.Lstat(dir)
-		if err != nil {
-			continue
-		}
-		entry := Entry{ID: e.Name(), Kind: KindMount, Title: "RUN --mount=type=cache", Created: st.ModTime(), Used: st.ModTime(), dir: dir, lock: dir + mountLock}
-		if st, err := os.Lstat(entry.lock); err == nil {
-			entry.Used = st.ModTime()
-		}
-		entry.InUse = busy(entry.lock)
-		list = append(list, entry)
+		list = append(list, Entry{
+			ID: e.Name(), Kind: KindMount, Title: "RUN --mount=type=cache,id=" + rec.ID, Created: rec.Created, Used: rec.Used,
+			InUse: busy(m.Lock()), dir: string(m), lock: m.Lock(),
+		})
 	}
 	return list, nil
 }
@@ -153,7 +144,7 @@ func (e *Entry) estimate() {
 	if e.Kind != KindMount {
 		return
 	}
-	file := e.dir + mountSize
+	file := MountDir(e.dir).size()
 	if st, err := os.Lstat(file); err == nil && time.Since(st.ModTime()) < 24*time.Hour {
 		if b, err := os.ReadFile(file); err == nil {
 			if e.Size, err = strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil {

@@ -1,89 +1,36 @@
 package cache
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
-	"skiff/state/lock"
+	"skiff/state/dirs"
 )
 
-// Ways to share a cache mount between steps. Dockerfile: sharing=.
-const (
-	SharingShared  = "shared" // also if empty
-	SharingLocked  = "locked"
-	SharingPrivate = "private"
-)
+// MountVersion is the version of MountRecord.
+const MountVersion = 1
 
-// Mount is the directory of a RUN --mount=type=cache.
-type Mount struct {
-	Dir string
-	// Made says that it is new, and empty.
-	Made bool
-
-	lock *lock.Lock
+// MountRecord is builds/mounts/<key>/mount.json: what a RUN --mount=type=cache
+// keeps from build to build. rootfs/build/mounts makes it.
+type MountRecord struct {
+	Version int       `json:"version"`
+	ID      string    `json:"id"` // as in the Dockerfile
+	Created time.Time `json:"created"`
+	// Used is when a step last began to use it.
+	Used time.Time `json:"used"`
 }
 
-// Release ends the use of a mount.
-func (m *Mount) Release() {
-	if m != nil {
-		touch(m.Dir + mountLock)
-		m.lock.Release()
-	}
+// MountDir is the directory of a mount: beside its record it has the cache
+// itself, a lock that each step that uses it holds, shared or alone, and perhaps
+// what its files took when they were last measured.
+type MountDir string
+
+// Mount gives the directory of the mount with this key.
+func Mount(roots dirs.Roots, key string) MountDir {
+	return MountDir(filepath.Join(roots.BuildMounts(), key))
 }
 
-// mountWait is how often a locked mount is asked for.
-const mountWait = 50 * time.Millisecond
-
-// Mount gives the mount with this name, any text, and keeps it from being pruned
-// until Release. A locked one is waited for; where a private one is in use,
-// another one is given.
-func (c *Cache) Mount(ctx context.Context, name, sharing string) (*Mount, error) {
-	sum := sha256.Sum256([]byte(name))
-	id := hex.EncodeToString(sum[:16])
-	switch sharing {
-	case "", SharingShared:
-		return c.mount(id, lock.Share)
-	case SharingLocked:
-		for {
-			m, err := c.mount(id, lock.Try)
-			if !errors.Is(err, lock.ErrBusy) {
-				return m, err
-			}
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-time.After(mountWait):
-			}
-		}
-	case SharingPrivate:
-		for n := 1; ; n++ {
-			m, err := c.mount(id+"-"+strconv.Itoa(n), lock.Try)
-			if !errors.Is(err, lock.ErrBusy) {
-				return m, err
-			}
-		}
-	}
-	return nil, fmt.Errorf("unknown sharing %q of a cache mount: use shared, locked or private", sharing)
-}
-
-func (c *Cache) mount(id string, take func(string) (*lock.Lock, error)) (*Mount, error) {
-	dir := filepath.Join(c.Roots.BuildMounts(), id)
-	l, err := take(dir + mountLock)
-	if err != nil {
-		return nil, err
-	}
-	err = makeDir(dir, 0o755)
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		l.Release()
-		return nil, fmt.Errorf("cannot make a cache mount: %w", err)
-	}
-	touch(dir + mountLock)
-	return &Mount{Dir: dir, Made: err == nil, lock: l}, nil
-}
+func (d MountDir) Record() string { return filepath.Join(string(d), "mount.json") }
+func (d MountDir) Data() string   { return filepath.Join(string(d), "data") }
+func (d MountDir) Lock() string   { return filepath.Join(string(d), "lock") }
+func (d MountDir) size() string   { return filepath.Join(string(d), "size") }

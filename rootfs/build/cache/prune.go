@@ -138,12 +138,11 @@ func (e *Entry) remove(roots dirs.Roots, trash string) error {
 		return err
 	}
 	defer l.Release()
+	// The lock goes with the rest: who waits for it makes the cache anew.
 	gone := filepath.Join(trash, "gone-"+e.ID)
 	if err := os.Rename(e.dir, gone); err != nil {
 		return err
 	}
-	_ = os.Remove(e.dir + mountSize)
-	_ = os.Remove(e.lock)
 	return safepath.RemoveAll(gone)
 }
 

@@ -61,12 +61,11 @@ func (g *gitRunner) run(args ...string) (string, error) {
 	defer stop(nil)
 	cmd := exec.CommandContext(ctx, "git", append(g.config(), args...)...)
 	cmd.Dir, cmd.Env = g.dir, g.environment()
-	// It ends with us (the kernel takes the thread for us), and told to end it ends
-	// its helpers.
+	// It ends with us (the kernel takes the thread for us), and in a process
+	// namespace its helpers end with it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs output
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"golang.org/x/sys/unix"
 
+	"skiff/rootfs/build/cache"
 	"skiff/rootfs/copytree"
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
@@ -29,23 +29,9 @@ import (
 // maxPrivate bounds the caches of one id that steps have for themselves.
 const maxPrivate = 1000
 
-// CacheVersion is the version of CacheRecord.
-const CacheVersion = 1
-
-// CacheRecord is builds/mounts/<key>/mount.json. The directory also has the cache
-// itself in data, and a lock that each step that uses it holds, shared or alone.
-// That of a cache which is private to a step has a number after its key.
-type CacheRecord struct {
-	Version int       `json:"version"`
-	ID      string    `json:"id"` // as in the Dockerfile
-	Created time.Time `json:"created"`
-	// Used is when a step last began to use it.
-	Used time.Time `json:"used"`
-}
-
 // held is a cache that a step uses.
 type held struct {
-	dir  string
+	dir  cache.MountDir
 	lock *lock.Lock
 }
 
@@ -129,7 +115,7 @@ const (
 
 // hold takes the lock that the mount's sharing calls for.
 func (r *resolver) hold(ctx context.Context, a asked) (*held, error) {
-	base := filepath.Join(r.p.Roots.BuildMounts(), a.key)
+	base := string(cache.Mount(r.p.Roots, a.key))
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		h, err := try(base, a.m.CacheSharing)
 		if err == nil || !errors.Is(err, lock.ErrBusy) {
@@ -171,41 +157,39 @@ func open(dir string, take func(string) (*lock.Lock, error)) (*held, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
-		l, err := take(filepath.Join(dir, "lock"))
+		m := cache.MountDir(dir)
+		l, err := take(m.Lock())
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		return &held{dir, l}, nil
+		return &held{m, l}, nil
 	}
 }
 
 // fill makes the cache's content where it has none, and notes its use. Several
 // steps may come to it at once: the content appears as a whole.
-func (r *resolver) fill(dir string, a asked) error {
+func (r *resolver) fill(dir cache.MountDir, a asked) error {
 	now := time.Now().UTC()
-	rec := CacheRecord{Version: CacheVersion, ID: a.id, Created: now, Used: now}
-	var old CacheRecord
-	if jsonfile.Read(recordFile(dir), &old) == nil && !old.Created.IsZero() {
+	rec := cache.MountRecord{Version: cache.MountVersion, ID: a.id, Created: now, Used: now}
+	var old cache.MountRecord
+	if jsonfile.Read(dir.Record(), &old) == nil && !old.Created.IsZero() {
 		rec.Created = old.Created
 	}
-	if !jsonfile.Exists(dataDir(dir)) {
+	if !jsonfile.Exists(dir.Data()) {
 		if err := r.begin(dir, a); err != nil {
 			return err
 		}
 	}
-	return jsonfile.Write(recordFile(dir), rec, jsonfile.Volatile)
+	return jsonfile.Write(dir.Record(), rec, jsonfile.Volatile)
 }
-
-func recordFile(dir string) string { return filepath.Join(dir, "mount.json") }
-func dataDir(dir string) string    { return filepath.Join(dir, "data") }
 
 // begin makes the content: a directory with the owner that was asked for, or the
 // files of a stage, an image or a context.
-func (r *resolver) begin(dir string, a asked) error {
-	tmp, err := os.MkdirTemp(dir, "new-")
+func (r *resolver) begin(dir cache.MountDir, a asked) error {
+	tmp, err := os.MkdirTemp(string(dir), "new-")
 	if err != nil {
 		return err
 	}
@@ -213,7 +197,7 @@ func (r *resolver) begin(dir string, a asked) error {
 		err = copyFrom(tmp, a)
 	}
 	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dataDir(dir), unix.RENAME_NOREPLACE)
+		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir.Data(), unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
 		os.RemoveAll(tmp)
@@ -273,6 +257,6 @@ func (r *resolver) cache(m *instructions.Mount) error {
 	if err != nil {
 		return err
 	}
-	r.mount(imagecall.Mount{Target: target, Source: dataDir(r.caches[a.key].dir), ReadOnly: m.ReadOnly})
+	r.mount(imagecall.Mount{Target: target, Source: r.caches[a.key].dir.Data(), ReadOnly: m.ReadOnly})
 	return nil
 }
