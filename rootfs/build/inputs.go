@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"skiff/rootfs/build/fetch"
 	"skiff/rootfs/build/progress"
 	"skiff/rootfs/build/source"
+	"skiff/rootfs/build/tarball"
 )
 
 // maxDockerfile bounds a Dockerfile in bytes.
@@ -96,7 +98,15 @@ func (in *inputs) fetch(ctx context.Context, src *fetch.Source, where string) er
 // Dockerfile alone.
 func (in *inputs) fromStream(ctx context.Context) error {
 	return in.b.vertex(progress.Vertex{ID: key("context", "-"), Name: "[internal] load build context from standard input"}, func(vertical) error {
-		t, done, err := source.Archive(ctx, in.b.In, "build context", in.b.scratch)
+		stream := bufio.NewReaderSize(in.b.In, sniffed)
+		head, err := stream.Peek(sniffed)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if !tarball.Sniff(head) {
+			return in.alone(stream)
+		}
+		t, done, err := source.Archive(ctx, stream, "build context", in.b.scratch)
 		if err != nil {
 			return err
 		}
@@ -104,6 +114,29 @@ func (in *inputs) fromStream(ctx context.Context) error {
 		in.got = t
 		return nil
 	})
+}
+
+// sniffed is how much of a stream tells what it is: an archive's first block.
+const sniffed = 512
+
+// alone takes a Dockerfile from standard input, with a context without files.
+func (in *inputs) alone(stream io.Reader) (err error) {
+	if in.b.opt.File != "" {
+		return tarball.ErrNoArchive // then it can only have been one
+	}
+	if in.dockerfile, err = io.ReadAll(io.LimitReader(stream, maxDockerfile+1)); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(in.b.scratch, "context-")
+	if err != nil {
+		return err
+	}
+	in.dockerfileName = "Dockerfile"
+	in.got, err = source.Directory(dir, "build context", nil, nil)
+	if err == nil {
+		in.b.later(func() { in.got.Close() })
+	}
+	return err
 }
 
 // definition names the Dockerfile for the display.

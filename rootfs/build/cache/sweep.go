@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"skiff/rootfs/safepath"
 	"skiff/state/dirs"
@@ -17,14 +18,40 @@ func sweepWork(roots dirs.Roots) {
 		return
 	}
 	for _, e := range entries {
-		dir := filepath.Join(roots.BuildWork(), e.Name())
-		l, err := lock.Try(filepath.Join(dir, lockFile))
-		if err != nil {
-			continue // its maker lives
-		}
-		removeTree(dir)
-		l.Release()
+		sweepDir(roots, e.Name())
 	}
+}
+
+// beingMade is how long a directory may be without its lock.
+const beingMade = time.Minute
+
+func sweepDir(roots dirs.Roots, name string) {
+	dir := filepath.Join(roots.BuildWork(), name)
+	if fresh(dir) {
+		return
+	}
+	l, err := lock.Try(filepath.Join(dir, lockFile))
+	if err != nil {
+		return // its maker lives
+	}
+	defer l.Release()
+	// Its maker may wait for the lock, and must not find a directory then.
+	if gone := dir + goneSuffix; !strings.HasSuffix(name, goneSuffix) && os.Rename(dir, gone) == nil {
+		dir = gone
+	}
+	removeTree(dir)
+}
+
+const goneSuffix = "-gone"
+
+// fresh reports whether a directory has no lock because its maker has not come to
+// it yet.
+func fresh(dir string) bool {
+	if _, err := os.Lstat(filepath.Join(dir, lockFile)); err == nil {
+		return false
+	}
+	st, err := os.Lstat(dir)
+	return err != nil || time.Since(st.ModTime()) < beingMade
 }
 
 // removeTree removes a tree that a container has written.

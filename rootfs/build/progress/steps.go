@@ -141,7 +141,7 @@ func (s *steps) status(it *item, p *part) {
 }
 
 func (s *steps) ended(it *item) {
-	if it.state == cached && it.v.Step != nil {
+	if it.state == cached && it.v.Step != nil && !strings.HasPrefix(it.v.Step.Title, fromTitle) {
 		s.say(it, s.w, "--> Using cache")
 	}
 	if s.current != it {
