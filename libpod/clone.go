@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -108,7 +107,7 @@ func (e *Engine) clone(ctx context.Context, old, cfg *state.Config, req CloneReq
 		return "", err
 	}
 	undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
-	if err := cmp.Or(e.noteLinks(cfg), e.keepSecrets(cfg, secrets)); err != nil {
+	if err := e.keepSecrets(cfg, secrets); err != nil {
 		return "", err
 	}
 	e.noteCreated(cfg)

@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +119,7 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(e.noteLinks(cfg), e.keepSecrets(cfg, secrets)); err != nil {
+	if err := e.keepSecrets(cfg, secrets); err != nil {
 		undo.Push(func() error { return e.removeRecord(ctx, cfg, false) })
 		return nil, err
 	}

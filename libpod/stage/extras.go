@@ -258,16 +258,6 @@ func (s *starter) link(net *networkStep) error {
 	return nil
 }
 
-// relink tells those who are linked to this container its address. The container
-// does not fail for them.
-func (s *starter) relink(net *networkStep) {
-	for _, ep := range net.result.Status.Endpoints {
-		if ep.Network == state.DefaultNetwork && ep.IP != "" {
-			_ = s.engine.Relink(s.cfg, ep.IP)
-		}
-	}
-}
-
 // withMissing is env with those of more that it does not set.
 func withMissing(env, more []string) []string {
 	env = slices.Clip(env)

@@ -143,7 +143,6 @@ func (s *starter) begin(ctx context.Context, box *sandbox.Sandbox, net *networkS
 		return err
 	}
 	s.afterStart(ctx, box)
-	s.relink(net)
 	return nil
 }
 

@@ -203,10 +203,6 @@ func (c Container) Config() string { return filepath.Join(c.Data, "config.json")
 // Leaving is the config of a container that is being removed.
 func (c Container) Leaving() string { return filepath.Join(c.Data, "leaving.json") }
 
-// Linked has an empty file for each container that is linked to this one, named by
-// its id; some may be gone or linked no longer.
-func (c Container) Linked() string { return filepath.Join(c.Data, "linked") }
-
 // Exit is the status of the last run.
 func (c Container) Exit() string { return filepath.Join(c.Data, "exit.json") }
 
