@@ -77,7 +77,7 @@ func (e *Engine) removeStep(ctx context.Context, id string) error {
 // earlier ones left.
 func (e *Engine) holdBuilds(ctx context.Context) (*lock.Lock, error) {
 	e.warnOf(e.repairSteps(ctx))
-	if err := os.MkdirAll(e.Roots.Builds(), 0o700); err != nil {
+	if err := os.MkdirAll(e.Roots.Builds(), 0o711); err != nil {
 		return nil, fmt.Errorf("cannot make the directory of builds: %w", err)
 	}
 	return lock.Share(e.Roots.BuildsRunning())

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -71,6 +72,7 @@ func serve() error {
 // setLog sets how much the libraries below say. What they report as errors and
 // warnings is of their inner workings, and comes back as an error as well.
 func setLog(level string) {
+	log.SetOutput(io.Discard) // the agent for RUN --mount=type=ssh tells of each refusal
 	logrus.SetOutput(os.Stderr)
 	logrus.SetLevel(logrus.FatalLevel)
 	switch level {

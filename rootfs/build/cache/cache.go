@@ -108,6 +108,11 @@ func bootID() (string, error) {
 func ownDir(roots dirs.Roots) (string, *lock.Lock, error) {
 	for range 5 {
 		dir, err := os.MkdirTemp(roots.BuildWork(), "")
+		if errors.Is(err, os.ErrNotExist) { // there was no build yet
+			if err = os.MkdirAll(roots.BuildWork(), 0o711); err == nil {
+				continue
+			}
+		}
 		if err == nil {
 			err = os.Chmod(dir, 0o711)
 		}
