@@ -62,6 +62,10 @@ func (w *work) build(ctx context.Context) error {
 func (w *work) tellStep(err error) {
 	f := &w.res.Failures[len(w.res.Failures)-1]
 	var exit *build.ExitError
+	var start *build.StartError
+	if errors.As(err, &start) {
+		f.Code = start.Code
+	}
 	if errors.As(err, &exit) {
 		f.Code = exit.Code
 	}

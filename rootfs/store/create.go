@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func (s *Store) add(ctx context.Context, n newImage) (id string, changed bool, e
 	_, err = s.s.CreateImage(id, nil, n.top, "", options)
 	changed = err == nil
 	if errors.Is(err, storage.ErrDuplicateID) {
-		err = nil // the same bytes
+		err = s.retype(id, options) // the same bytes, perhaps with a manifest of the other type
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("cannot add the image: %w", err)
@@ -108,6 +109,27 @@ func (s *Store) add(ctx context.Context, n newImage) (id string, changed bool, e
 	}
 	return id, changed, s.refused[id]
 }
+
+// retype gives an image that is there the manifest that was asked for now: the
+// same image can be made for Docker and for the OCI.
+func (s *Store) retype(id string, o *storage.ImageOptions) error {
+	old, err := s.s.ImageBigData(id, storage.ImageDigestBigDataKey)
+	if err != nil {
+		return err
+	}
+	last := o.BigData[len(o.BigData)-1]
+	if bytes.Equal(old, last.Data) {
+		return nil
+	}
+	for _, b := range o.BigData[1:] {
+		if err := s.s.SetImageBigData(id, b.Key, b.Data, manifestDigest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func manifestDigest(blob []byte) (digest.Digest, error) { return dockertypes.Digest(blob) }
 
 // base gives an image's configuration and top layer; nothing for no image.
 func (s *Store) base(ctx context.Context, id string) (config []byte, top string, err error) {

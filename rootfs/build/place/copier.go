@@ -267,8 +267,10 @@ func (c *copier) dress(from, to int, st *unix.Stat_t) error {
 	if err := c.owned(unix.Fchown(to, uid, gid)); err != nil {
 		return err
 	}
-	if err := copytree.Attributes(from, to); err != nil {
-		return err
+	if c.tree.Owned { // those of a context are no more the image's than its owners are
+		if err := copytree.Attributes(from, to); err != nil {
+			return err
+		}
 	}
 	return unix.Fchmod(to, c.chmod.apply(st.Mode))
 }

@@ -92,13 +92,34 @@ func TestLinksHolesAndAttributesAreKept(t *testing.T) {
 	if st := stat(t, b.root, "n/s/x"); st.Size != 1<<40 || st.Blocks > 64 {
 		t.Errorf("a hole: got size %d in %d blocks", st.Size, st.Blocks)
 	}
-	for name, want := range map[string]string{"n/a user.color": "blue", "n/s user.color": "red", "n/a security.capability": caps} {
+	for _, name := range []string{"user.color", "security.capability"} {
+		if n, err := unix.Getxattr(filepath.Join(b.root, "n/a"), name, make([]byte, 100)); err == nil {
+			t.Errorf("a context's %s came along, %d bytes", name, n)
+		}
+	}
+	b.copyOwned(recipe.Copy{Chown: "5", Dest: "/o", Cwd: "/"}, "d")
+	for name, want := range map[string]string{"o/a user.color": "blue", "o/s user.color": "red", "o/a security.capability": caps} {
 		path, attr, _ := strings.Cut(name, " ")
 		buf := make([]byte, 100)
 		n, err := unix.Getxattr(filepath.Join(b.root, path), attr, buf)
 		if err != nil || string(buf[:n]) != want {
 			t.Errorf("%s: got %q, %v, want %q", name, buf[:max(n, 0)], err, want)
 		}
+	}
+}
+
+// copyOwned copies from the context as if it were a stage.
+func (b *bed) copyOwned(c recipe.Copy, sources ...string) {
+	b.t.Helper()
+	tr, err := source.Directory(b.context, "stage", nil, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer tr.Close()
+	tr.Owned = true
+	req := Request{Copy: &c, Items: []Item{{Tree: tr, Selection: source.Selection{Sources: sources}}}}
+	if err := Copy(context.Background(), openRoot(b.t, b.root), req); err != nil {
+		b.t.Fatal(err)
 	}
 }
 

@@ -76,7 +76,7 @@ func (d *digester) work() {
 	defer d.wg.Done()
 	buf := make([]byte, 256<<10)
 	for j := range d.jobs {
-		s, err := d.tree.Digests.content(j.file, &j.stat, buf)
+		s, err := d.tree.Digests.content(j.file, &j.stat, d.tree.Owned, buf)
 		j.file.Close()
 		d.mu.Lock()
 		if err == nil {
@@ -143,8 +143,10 @@ func (d *digester) visit(f *File) error {
 		return d.regular(f)
 	case unix.S_IFDIR:
 		h := sha256.New()
-		if err := hashAttributes(h, int(f.dir.Fd())); err != nil {
-			return err
+		if d.tree.Owned {
+			if err := hashAttributes(h, int(f.dir.Fd())); err != nil {
+				return err
+			}
 		}
 		d.text = h.Sum(d.text)
 	case unix.S_IFLNK:
@@ -161,7 +163,7 @@ func (d *digester) visit(f *File) error {
 
 // regular leaves room for the sum of a file's content.
 func (d *digester) regular(f *File) error {
-	if s, ok := d.tree.Digests.lookup(&f.Stat); ok {
+	if s, ok := d.tree.Digests.lookup(&f.Stat); ok && !d.tree.Owned {
 		d.text = append(d.text, s[:]...)
 		return nil
 	}
@@ -175,9 +177,9 @@ func (d *digester) regular(f *File) error {
 	return nil
 }
 
-// hashFile sums up a file's bytes and attributes. As it may grow without end, no
+// hashFile sums up a file's bytes and, where owners count, attributes. As it may grow without end, no
 // more is read than it had when it was opened.
-func hashFile(file *os.File, st *unix.Stat_t, buf []byte) (sum, error) {
+func hashFile(file *os.File, st *unix.Stat_t, owned bool, buf []byte) (sum, error) {
 	h := sha256.New()
 	n, err := io.CopyBuffer(struct{ io.Writer }{h}, io.LimitReader(file, st.Size), buf)
 	if err != nil {
@@ -186,8 +188,10 @@ func hashFile(file *os.File, st *unix.Stat_t, buf []byte) (sum, error) {
 	if n != st.Size {
 		return sum{}, &os.PathError{Op: "read", Path: file.Name(), Err: ErrChanged}
 	}
-	if err := hashAttributes(h, int(file.Fd())); err != nil {
-		return sum{}, err
+	if owned {
+		if err := hashAttributes(h, int(file.Fd())); err != nil {
+			return sum{}, err
+		}
 	}
 	return sum(h.Sum(nil)), nil
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,10 +48,13 @@ func TestADigestKnowsContentAndNotTime(t *testing.T) {
 			os.Remove(filepath.Join(dir, "d/copy"))
 			return os.Link(filepath.Join(dir, "d/a"), filepath.Join(dir, "d/copy"))
 		}, false, false},
-		{"an attribute", func(dir string) error { return unix.Setxattr(filepath.Join(dir, "d/a"), "user.x", []byte("1"), 0) }, false, true},
-		{"an attribute of a directory", func(dir string) error {
+		{"an attribute of a context", func(dir string) error {
+			return errors.Join(unix.Setxattr(filepath.Join(dir, "d/a"), "user.x", []byte("1"), 0), unix.Setxattr(filepath.Join(dir, "d/sub"), "user.x", []byte("1"), 0))
+		}, false, false},
+		{"an attribute of a stage", func(dir string) error { return unix.Setxattr(filepath.Join(dir, "d/a"), "user.x", []byte("1"), 0) }, true, true},
+		{"an attribute of a stage's directory", func(dir string) error {
 			return unix.Setxattr(filepath.Join(dir, "d/sub"), "user.x", []byte("1"), 0)
-		}, false, true},
+		}, true, true},
 		{"a file beside it", func(dir string) error { return os.WriteFile(filepath.Join(dir, "other"), nil, 0o600) }, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -106,10 +106,10 @@ func (d *Digests) lookup(st *unix.Stat_t) (sum, bool) {
 func (d *Digests) today() uint32 { return uint32(d.now().Unix() / int64(day/time.Second)) }
 
 // content gives the sum of an open file, whose st was read before it was opened.
-// Each file is read once, whoever asks.
-func (d *Digests) content(file *os.File, st *unix.Stat_t, buf []byte) (sum, error) {
-	if d == nil {
-		return hashFile(file, st, buf)
+// Each file is read once, whoever asks. owned is that of its tree.
+func (d *Digests) content(file *os.File, st *unix.Stat_t, owned bool, buf []byte) (sum, error) {
+	if d == nil || owned {
+		return hashFile(file, st, owned, buf)
 	}
 	id := identify(st)
 	d.mu.Lock()
@@ -123,7 +123,7 @@ func (d *Digests) content(file *os.File, st *unix.Stat_t, buf []byte) (sum, erro
 	d.mu.Unlock()
 
 	begun := d.now()
-	m.sum, m.err = hashFile(file, st, buf)
+	m.sum, m.err = hashFile(file, st, false, buf)
 	latest := max(unix.TimespecToNsec(st.Mtim), unix.TimespecToNsec(st.Ctim))
 	var after unix.Stat_t
 	m.recent = begun.UnixNano()-latest < int64(settled) ||
