@@ -34,6 +34,15 @@ func (e *ExitError) Error() string {
 	return text
 }
 
+// StartError is why a RUN's program was not run, Code the status that run would
+// end with.
+type StartError struct {
+	Msg  string
+	Code int
+}
+
+func (e *StartError) Error() string { return e.Msg }
+
 // run prepares a RUN.
 func (s *solver) run(ctx context.Context, out *stageResult, w *work) error {
 	parts := []string{"run", out.key, string(w.step.Key()), s.opt.Network}
@@ -121,7 +130,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case res.Error != "":
-		return errors.New(res.Error)
+		return &StartError{Msg: res.Error, Code: res.Code}
 	case res.Code != 0:
 		s.rememberShell(step)
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}
