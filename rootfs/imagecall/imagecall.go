@@ -86,8 +86,8 @@ type Request struct {
 	Retry     *int   `json:"retry,omitempty"`
 	// RetryDelay is in the form of time.ParseDuration.
 	RetryDelay string `json:"retryDelay,omitempty"`
-	// CompressionFormat is gzip, zstd, zstd:chunked, or uncompressed (outputs of a
-	// build), or empty for as it is; CompressionLevel is the format's.
+	// CompressionFormat is gzip, zstd, zstd:chunked, or uncompressed (save, outputs
+	// of a build), or empty for as it is; CompressionLevel is the format's.
 	CompressionFormat string `json:"compressionFormat,omitempty"`
 	CompressionLevel  *int   `json:"compressionLevel,omitempty"`
 	// ManifestFormat is oci, v2s2, v2s1 or empty for as it is (push).
