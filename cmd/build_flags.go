@@ -80,7 +80,7 @@ func buildImageFlags() []cli.Flag {
 		list("Environment variable of the image, as NAME=VALUE, or NAME for the caller's value", "env"),
 		list("Environment variable of the image to leave out", "unsetenv"),
 		list("Label of the base image to leave out", "unsetlabel"),
-		&cli.BoolFlag{Name: "identity-label", Value: true, Usage: "Accepted for podman's sake: skiff labels no image with its version"},
+		toggle("Label the image with the version of buildah whose options this command has", "identity-label"),
 		text("Seconds since 1970 that the image and its files are dated, for results that are the same each time", "timestamp"),
 		text("Like --timestamp; the default is the build argument and the variable SOURCE_DATE_EPOCH", "source-date-epoch"),
 		toggle("Accepted for podman's sake: with --source-date-epoch files are dated too", "rewrite-timestamp"),

@@ -202,6 +202,12 @@ func (b *build) image(f *form) {
 	if r.Labels, f.err = parse.Pairs("label", c.StringSlice("label")); f.err != nil {
 		return
 	}
+	if c.Bool("identity-label") {
+		if r.Labels == nil {
+			r.Labels = map[string]string{}
+		}
+		r.Labels["io.buildah.version"] = libpod.BuildahVersion
+	}
 	if r.Annotations, f.err = parse.Pairs("annotation", c.StringSlice("annotation")); f.err != nil {
 		return
 	}

@@ -105,11 +105,16 @@ func saveImages(app *App, c *cli.Context) error {
 		return usagef("--format %s needs --output with a directory", req.Format)
 	case c.Bool("compress") && !directory:
 		return usagef("--compress can only be set when --format is 'docker-dir' or 'oci-dir'")
+	case c.Bool("compress") && c.Bool("uncompressed"):
+		return usagef("--compress and --uncompressed cannot be set together")
 	case req.Output == "" && isTerminal(app.Out):
 		return errors.New("refusing to save to terminal. Use -o flag or redirect")
 	}
-	if c.Bool("compress") {
+	switch {
+	case c.Bool("compress"):
 		req.CompressionFormat = "gzip"
+	case c.Bool("uncompressed"):
+		req.CompressionFormat = "uncompressed"
 	}
 	s := app.streams()
 	s.In = nil

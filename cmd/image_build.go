@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -147,11 +148,14 @@ func (b *build) failed(res imagecall.Result, err error) error {
 // stepFailed is the line that Podman ends a build with, and the place.
 func stepFailed(f imagecall.Failure) string {
 	cause := f.Cause
-	if f.Code != 0 {
+	if f.Code != 0 && f.Kind != imagecall.FailStart {
 		cause = fmt.Sprintf("while running runtime: exit status %d", f.Code)
 	}
 	if f.Place != "" {
 		cause += " (" + f.Place + ")"
+	}
+	if strings.HasPrefix(f.Step, "FROM ") {
+		return "creating build container: " + cause
 	}
 	return fmt.Sprintf("building at STEP %q: %s", f.Step, cause)
 }

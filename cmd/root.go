@@ -134,6 +134,7 @@ func machine() []command {
 		{name: "system df", new: newSystemDf},
 		{name: "system prune", new: newSystemPrune},
 		{name: "version", new: newVersion},
+		{name: "buildx version", new: newBuildxVersion},
 	}
 }
 

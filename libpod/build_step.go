@@ -53,9 +53,19 @@ func (r *stepRun) handle(ctx context.Context, step imagecall.Step, stdio [3]*os.
 	}
 	st, err := r.run(ctx, cfg, step, stdio)
 	if err != nil {
-		return imagecall.StepResult{Code: startCode(err), Error: stepError(err)}
+		return imagecall.StepResult{Code: stepCode(err), Error: stepError(err)}
 	}
 	return imagecall.StepResult{Code: st.ExitCode, OOMKilled: st.OOMKilled}
+}
+
+// stepCode is the exit status of a step that did not start: that of run, but the
+// runtime's own where that did not take its options, as in Podman.
+func stepCode(err error) int {
+	var f wire.Failure
+	if errors.As(err, &f) && f.Flags {
+		return 1
+	}
+	return startCode(err)
 }
 
 // stepError leaves out what is said of the container, which nobody knows.

@@ -39,7 +39,7 @@ func (e *Engine) hostInfo(version string) *inspect.HostInfo {
 	host, _ := os.Hostname()
 	mem := meminfo()
 	h := &inspect.HostInfo{
-		Arch: runtime.GOARCH, BuildahVersion: "", CPUs: runtime.NumCPU(), CPUUtilization: cpuUsage(),
+		Arch: runtime.GOARCH, BuildahVersion: BuildahVersion, CPUs: runtime.NumCPU(), CPUUtilization: cpuUsage(),
 		DatabaseBackend: "files", Distribution: distribution(), EventLogger: e.eventLogger(), Hostname: host,
 		IDMappings: e.idMappings(), Kernel: unix.ByteSliceToString(uts.Release[:]),
 		LogDriver: e.defaultLogDriver(), MemFree: mem["MemFree"], MemTotal: mem["MemTotal"],

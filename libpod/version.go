@@ -9,6 +9,10 @@ import (
 	"skiff/libpod/inspect"
 )
 
+// BuildahVersion is that of the buildah whose options build has. Scripts ask for it
+// to know what build can do.
+const BuildahVersion = "1.42.0"
+
 // VersionInfo describes this program; version is its own. It opens nothing:
 // what it was built from is what the linker noted, and when is when the program
 // file was written, if the linker does not know that either.

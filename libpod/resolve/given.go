@@ -28,7 +28,7 @@ type Given struct {
 	// is --unsetenv-all.
 	UnsetEnv    []string
 	UnsetEnvAll bool
-	// EnvHost adds the caller's environment below all else. Podman: --env-host.
+	// EnvHost puts the caller's environment above the image's. Podman: --env-host.
 	EnvHost []string
 
 	// NoHealthcheck drops the image's. Docker: --no-healthcheck.

@@ -62,7 +62,7 @@ func (b *builder) process() error {
 }
 
 // environment puts the sources of variables above each other: skiff's own,
-// containers.conf, the caller's (--env-host), the image's, the user's. The spec
+// containers.conf, the image's, the caller's (--env-host), the user's. The spec
 // adds PATH, HOME, HOSTNAME and TERM where all of them are silent, when the
 // container starts and it is known who it runs as.
 func (b *builder) environment() error {
@@ -71,9 +71,9 @@ func (b *builder) environment() error {
 	if !given.UnsetEnvAll {
 		e.add("container=skiff")
 		e.add(b.in.Defaults.Containers.Env...)
+		e.add(b.img.Env...)
 		e.add(b.hostEnv()...)
 		e.add(b.proxies()...)
-		e.add(b.img.Env...)
 		for _, name := range given.UnsetEnv {
 			e.drop(name)
 		}

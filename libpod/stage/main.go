@@ -94,8 +94,10 @@ func toMonitor(err error) int {
 	}
 	f := wire.Failure{Message: err.Error(), Code: 125}
 	switch {
-	case errors.Is(err, sandbox.ErrNotExecutable), errors.Is(err, sandbox.ErrRuntimeFlag):
+	case errors.Is(err, sandbox.ErrNotExecutable):
 		f.Code = 126
+	case errors.Is(err, sandbox.ErrRuntimeFlag):
+		f.Code, f.Flags = 126, true
 	case errors.Is(err, sandbox.ErrNotFound):
 		f.Code = 127
 	}

@@ -17,7 +17,7 @@ func (s *starter) chooseRuntime() error {
 	if s.cfg.Runtime != "" {
 		path, err := exec.LookPath(s.cfg.Runtime)
 		if err != nil {
-			return fmt.Errorf("cannot use the OCI runtime %q: %w", s.cfg.Runtime, lookup(err))
+			return fmt.Errorf("OCI runtime %q not found: %w", s.cfg.Runtime, lookup(err))
 		}
 		same, err := sameProgram(path, "/proc/self/exe")
 		if err != nil {

@@ -179,6 +179,8 @@ func saveOCI(ctx context.Context, s *registry.Session, images []*saved, path str
 }
 
 func saveLayout(ctx context.Context, s *registry.Session, images []*saved, dir string) error {
+	sys := s.Context()
+	sys.OCIAcceptUncompressedLayers = s.Req.CompressionFormat == registry.Uncompressed
 	for _, img := range images {
 		names := img.names
 		if len(names) == 0 {
@@ -189,7 +191,7 @@ func saveLayout(ctx context.Context, s *registry.Session, images []*saved, dir s
 			if err != nil {
 				return err
 			}
-			if err := out(ctx, s, img.id, dst, s.Context()); err != nil {
+			if err := out(ctx, s, img.id, dst, sys); err != nil {
 				return err
 			}
 		}

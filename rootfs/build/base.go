@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -56,7 +57,10 @@ func (b *Builder) pull(ctx context.Context, name string, p imgspec.Platform) (*s
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the image %q: %w", name, err)
+		if !strings.Contains(err.Error(), name) {
+			err = fmt.Errorf("cannot use the image %q: %w", name, err)
+		}
+		return nil, err
 	}
 	return img, nil
 }

@@ -16,7 +16,9 @@ type LocatedError struct {
 	// Title is the instruction; empty where the error says it itself.
 	Title    string
 	Location []parser.Range
-	Err      error
+	// Step is the instruction where Err names it itself; empty if it is unknown.
+	Step string
+	Err  error
 	// State is the image of what was there before the instruction; empty without.
 	State string
 
@@ -86,7 +88,7 @@ func (s *solver) keep(ctx context.Context, out *stageResult) string {
 func (b *Builder) explain(err error) error {
 	var mistake *recipe.Error
 	if errors.As(err, &mistake) {
-		err = &LocatedError{Location: mistake.Location, Err: errors.New(mistake.Msg)}
+		err = &LocatedError{Location: mistake.Location, Step: mistake.Step, Err: errors.New(mistake.Msg)}
 	}
 	var at *LocatedError
 	if !errors.As(err, &at) {

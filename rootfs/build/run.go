@@ -42,6 +42,14 @@ type StartError struct {
 }
 
 func (e *StartError) Error() string { return e.Message }
+// StartError is why a RUN's program was not run, Code the status that run would
+// end with.
+type StartError struct {
+	Msg  string
+	Code int
+}
+
+func (e *StartError) Error() string { return e.Msg }
 
 // run prepares a RUN.
 func (s *solver) run(ctx context.Context, out *stageResult, w *work) error {
@@ -131,6 +139,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 		return ctx.Err()
 	case res.Error != "":
 		return &StartError{Code: res.Code, Message: res.Error}
+		return &StartError{Msg: res.Error, Code: res.Code}
 	case res.Code != 0:
 		s.rememberShell(step)
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}

@@ -145,7 +145,7 @@ func (s *solver) wait(ctx context.Context, index int) (*stageResult, error) {
 func (s *solver) stage(ctx context.Context, st *stage) (*stageResult, error) {
 	out, err := s.begin(ctx, st)
 	if err != nil {
-		return nil, &LocatedError{Location: st.Location, Err: err}
+		return nil, &LocatedError{Location: st.Location, Step: "FROM " + st.BaseName, Err: err}
 	}
 	plan, err := s.recipe.Plan(st.Index, out.config, recipe.PlanOptions{Base: out.plan, Author: out.author, Actual: out.actual()})
 	if err != nil {

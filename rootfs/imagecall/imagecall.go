@@ -86,8 +86,8 @@ type Request struct {
 	Retry     *int   `json:"retry,omitempty"`
 	// RetryDelay is in the form of time.ParseDuration.
 	RetryDelay string `json:"retryDelay,omitempty"`
-	// CompressionFormat is gzip, zstd, zstd:chunked, or uncompressed (outputs of a
-	// build), or empty for as it is; CompressionLevel is the format's.
+	// CompressionFormat is gzip, zstd, zstd:chunked, or uncompressed (save, outputs
+	// of a build), or empty for as it is; CompressionLevel is the format's.
 	CompressionFormat string `json:"compressionFormat,omitempty"`
 	CompressionLevel  *int   `json:"compressionLevel,omitempty"`
 	// ManifestFormat is oci, v2s2, v2s1 or empty for as it is (push).
@@ -224,6 +224,8 @@ const (
 	FailAuth     = "auth"
 	// FailChecks: build --check has printed what it found.
 	FailChecks = "checks"
+	// FailStart: a build's program was not run.
+	FailStart = "start"
 )
 
 // Failure is one thing that could not be done.
@@ -232,7 +234,8 @@ type Failure struct {
 	Message string `json:"message"`
 	// Image is which of the request's images it is about, if one is.
 	Image string `json:"image,omitempty"`
-	// Code is the exit status of a build's program that failed, 0 for other failures.
+	// Code is the exit status of a build's program that failed, or that was not run;
+	// 0 for other failures.
 	Code int `json:"code,omitempty"`
 	// Step is the instruction of a build that failed, Place where it is, such as
 	// Dockerfile:13, and Cause the message without these two; empty for others.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -69,12 +70,16 @@ func (w *work) tellStep(err error) {
 	if errors.As(err, &exit) {
 		f.Code = exit.Code
 	}
+	var start *build.StartError
+	if errors.As(err, &start) {
+		f.Code, f.Kind = start.Code, imagecall.FailStart
+	}
 	if errors.Is(err, build.ErrChecks) {
 		f.Kind, f.Code = imagecall.FailChecks, 1
 	}
 	var at *build.LocatedError
 	if errors.As(err, &at) {
-		f.State, f.Step, f.Place, f.Cause = at.State, at.Title, at.Place(), at.Err.Error()
+		f.State, f.Step, f.Place, f.Cause = at.State, cmp.Or(at.Title, at.Step), at.Place(), at.Err.Error()
 	}
 }
 

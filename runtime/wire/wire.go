@@ -288,6 +288,8 @@ type Failure struct {
 	Message string `json:"message"`
 	// Code is the exit status it calls for: 125, 126 or 127.
 	Code int `json:"code"`
+	// Flags says that the OCI runtime does not take an option that it was given.
+	Flags bool `json:"flags,omitempty"`
 }
 
 func (f Failure) Error() string { return f.Message }

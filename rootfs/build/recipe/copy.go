@@ -59,7 +59,7 @@ func (p *planner) copyFiles(c *instructions.CopyCommand) error {
 	}
 	for _, s := range c.SourcePaths {
 		if KindOf(s) != SourceLocal {
-			return fmt.Errorf("COPY %s: only ADD takes files from URLs and git repositories", s)
+			return fmt.Errorf("COPY %s: source can't be a URL for COPY, only for ADD", s)
 		}
 	}
 	if c.From == "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
@@ -14,8 +15,10 @@ import (
 type Error struct {
 	Name     string // the file's
 	Location []parser.Range
-	Msg      string
-	cause    error
+	// Step is the instruction; empty for a mistake that is in none.
+	Step  string
+	Msg   string
+	cause error
 }
 
 func (e *Error) Error() string {
@@ -44,6 +47,15 @@ func (r *Recipe) failure(err error, at []parser.Range, instruction string) error
 		msg = name + ": " + msg
 	}
 	return &Error{Name: r.Name, Location: atLeastOne(at), Msg: msg, cause: err}
+}
+
+// atStep says in an Error which instruction it is about.
+func atStep(err error, c instructions.Command) error {
+	var mistake *Error
+	if said, ok := c.(fmt.Stringer); ok && errors.As(err, &mistake) && mistake.Step == "" {
+		mistake.Step = visible(said.String())
+	}
+	return err
 }
 
 // hasWord reports whether a word is in a text, not as a part of a longer one.

@@ -36,7 +36,7 @@ func TestErrors(t *testing.T) {
 		{"FROM a\nEXPOSE 2-1", "Dockerfile:2: EXPOSE 2-1: range 2-1 ends before it begins"},
 		{"FROM a\nEXPOSE 1/xyz", `Dockerfile:2: EXPOSE 1/xyz: protocol "xyz" is none of tcp, udp and sctp`},
 		{"FROM a\nSTOPSIGNAL SIGNONE", "Dockerfile:2: STOPSIGNAL SIGNONE: no such signal"},
-		{"FROM a\nCOPY http://x/y /", "Dockerfile:2: COPY http://x/y: only ADD takes files from URLs and git repositories"},
+		{"FROM a\nCOPY http://x/y /", "Dockerfile:2: COPY http://x/y: source can't be a URL for COPY, only for ADD"},
 		{"FROM a\nCOPY --chmod=99 a b", "Dockerfile:2: COPY --chmod=99: want an octal number from 0 to 7777"},
 		{"FROM a\nCOPY --chmod=u?r a b", "Dockerfile:2: COPY --chmod=u?r: want an octal number from 0 to 7777, or such as u=rwX,go=rX"},
 		{"FROM a\nCOPY --link --chown=me a b", "Dockerfile:2: COPY --link --chown=me: names are not known in a layer of its own; use numbers"},

@@ -65,7 +65,7 @@ func (r *Recipe) Plan(stage int, base Config, o PlanOptions) (*Plan, error) {
 			at = s.Location
 		}
 		if err := p.instruction(c); err != nil {
-			return nil, r.failure(err, at, knownName(c.Name()))
+			return nil, atStep(r.failure(err, at, knownName(c.Name())), c)
 		}
 	}
 	if stage == r.Result {
