@@ -123,6 +123,20 @@ func (s *Store) layerOn(parent string, d digest.Digest) string {
 	return ""
 }
 
+// layerID is the id of a layer to be made, as pulls and loads choose it. They
+// refuse an image that is here already with layers of other ids. Empty, for an id
+// by chance, is where that id stands for something else.
+func (s *Store) layerID(parent string, d digest.Digest) string {
+	id := d.Encoded()
+	if parent != "" {
+		id = digest.Canonical.FromString(parent + "+" + id).Encoded()
+	}
+	if s.s.Exists(id) {
+		return ""
+	}
+	return id
+}
+
 // put adds one layer: as links where the driver has one directory per layer, or
 // else as the archive.
 func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.Layer, error) {
@@ -143,6 +157,10 @@ func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.L
 	}
 	l.TarSplit = nil // closed by what follows
 	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{ID: layerID(parent, l.DiffID), ParentLayer: parent, DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{}})
+	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
+		ID: s.layerID(parent, digest.Digest(l.DiffID)), ParentLayer: parent,
+		DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
+	})
 	if err != nil {
 		return nil, errors.Join(err, s.s.CleanupStagedLayer(out))
 	}
@@ -184,6 +202,7 @@ func (s *Store) putArchive(ctx context.Context, parent string, l *NewLayer) (*st
 		w.CloseWithError(err)
 	}()
 	added, _, err := s.s.PutLayer(layerID(parent, l.DiffID), parent, nil, "", false, nil, r)
+	added, _, err := s.s.PutLayer(s.layerID(parent, digest.Digest(l.DiffID)), parent, nil, "", false, nil, r)
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-done
 	return added, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -49,20 +50,49 @@ func (s *Store) Create(ctx context.Context, n NewImage) (id string, changed bool
 	if n.Squash {
 		top = ""
 	}
-	l, _, err := s.s.PutLayer("", top, nil, "", false, nil, n.Tree)
+	top, diffID, made, err := s.putTree(top, n.Tree)
 	if err != nil {
 		return "", false, err
 	}
 	defer func() {
-		if err != nil || !changed {
-			_ = s.s.DeleteLayer(l.ID)
+		if made && (err != nil || !changed) {
+			_ = s.s.DeleteLayer(top)
 		}
 	}()
-	blob, err := n.Config(base, l.UncompressedDigest.String())
+	blob, err := n.Config(base, diffID.String())
 	if err != nil {
 		return "", false, err
 	}
-	return s.add(ctx, newImage{config: blob, top: l.ID, names: n.Names, docker: n.Docker})
+	return s.add(ctx, newImage{config: blob, top: top, names: n.Names, docker: n.Docker})
+}
+
+// putTree adds a layer from an archive, which it keeps until its digest and with
+// that the layer's id are known. made says that the store did not have the layer.
+func (s *Store) putTree(parent string, tree io.Reader) (id string, d digest.Digest, made bool, err error) {
+	f, err := os.CreateTemp(s.SpoolDir(), "layer-")
+	if err != nil {
+		return "", "", false, err
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return "", "", false, err
+	}
+	sum := digest.Canonical.Digester()
+	if _, err := io.Copy(io.MultiWriter(f, sum.Hash()), tree); err != nil {
+		return "", "", false, err
+	}
+	d = sum.Digest()
+	if have := s.layerOn(parent, d); have != "" {
+		return have, d, false, nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", "", false, err
+	}
+	l, _, err := s.s.PutLayer(s.layerID(parent, d), parent, nil, "", false, nil, f)
+	if err != nil {
+		return "", "", false, err
+	}
+	return l.ID, l.UncompressedDigest, true, nil
 }
 
 // newImage is an image whose layers are in the store.
