@@ -34,14 +34,6 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// StartError is why a RUN's program was not run at all, with the exit status that
-// it calls for, as run's.
-type StartError struct {
-	Code    int
-	Message string
-}
-
-func (e *StartError) Error() string { return e.Message }
 // StartError is why a RUN's program was not run, Code the status that run would
 // end with.
 type StartError struct {
@@ -138,7 +130,6 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case res.Error != "":
-		return &StartError{Code: res.Code, Message: res.Error}
 		return &StartError{Msg: res.Error, Code: res.Code}
 	case res.Code != 0:
 		s.rememberShell(step)

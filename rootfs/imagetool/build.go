@@ -65,14 +65,10 @@ func (w *work) tellStep(err error) {
 	var exit *build.ExitError
 	var start *build.StartError
 	if errors.As(err, &start) {
-		f.Code = start.Code
+		f.Code, f.Kind = start.Code, imagecall.FailStart
 	}
 	if errors.As(err, &exit) {
 		f.Code = exit.Code
-	}
-	var start *build.StartError
-	if errors.As(err, &start) {
-		f.Code, f.Kind = start.Code, imagecall.FailStart
 	}
 	if errors.Is(err, build.ErrChecks) {
 		f.Kind, f.Code = imagecall.FailChecks, 1

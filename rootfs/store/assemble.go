@@ -156,7 +156,6 @@ func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.L
 		return nil, err
 	}
 	l.TarSplit = nil // closed by what follows
-	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{ID: layerID(parent, l.DiffID), ParentLayer: parent, DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{}})
 	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
 		ID: s.layerID(parent, digest.Digest(l.DiffID)), ParentLayer: parent,
 		DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
@@ -165,17 +164,6 @@ func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.L
 		return nil, errors.Join(err, s.s.CleanupStagedLayer(out))
 	}
 	return added, nil
-}
-
-// layerID is the id that the registry stack gives a layer of this content on that
-// parent: an image that is loaded or pulled while it is here must have the same
-// layers.
-func layerID(parent, diffID string) string {
-	own := digest.Digest(diffID).Encoded()
-	if parent == "" {
-		return own
-	}
-	return digest.FromString(parent + "+" + own).Encoded()
 }
 
 // split makes what is missing of a layer whose digest was known already.
@@ -201,7 +189,6 @@ func (s *Store) putArchive(ctx context.Context, parent string, l *NewLayer) (*st
 		_, err := layertar.Write(ctx, w, l.Dir, layertar.Options{Epoch: l.Epoch})
 		w.CloseWithError(err)
 	}()
-	added, _, err := s.s.PutLayer(layerID(parent, l.DiffID), parent, nil, "", false, nil, r)
 	added, _, err := s.s.PutLayer(s.layerID(parent, digest.Digest(l.DiffID)), parent, nil, "", false, nil, r)
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-done
