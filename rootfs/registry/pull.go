@@ -17,6 +17,7 @@ import (
 
 	"skiff/rootfs/imagecall"
 	"skiff/rootfs/layer"
+	"skiff/rootfs/store"
 	"skiff/state"
 	"skiff/state/lock"
 )
@@ -218,12 +219,38 @@ func (s *Session) unchanged(ctx context.Context, sys *types.SystemContext, src t
 	return nil
 }
 
+// here is for an image that the store has under layers of other ids, such as one
+// that commit has made and that comes back from a registry: its configuration and
+// so its layers are the same, and only the name and the registry's manifest are new.
+func (s *Session) here(ctx context.Context, full string, src types.ImageReference, sys *types.SystemContext) (*imagecall.Image, error) {
+	img, err := src.NewImage(ctx, sys)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	var blob []byte
+	if s.trusting { // else it may not be the one that was looked at
+		if blob, _, err = img.Manifest(ctx); err != nil {
+			return nil, err
+		}
+	}
+	rec, err := s.Store.Found(ctx, img.ConfigInfo().Digest.Encoded(), full, blob)
+	if err != nil {
+		return nil, err
+	}
+	return &imagecall.Image{ID: rec.ID, Name: full, Digest: rec.Digest}, nil
+}
+
 // Copy copies an image from anywhere into the store and writes its record.
 //
 // What fails for good leaves nothing. What may be tried again (the network, an
 // interruption) leaves the layers that are complete: the next try finds them.
 func (s *Session) Copy(ctx context.Context, full string, src, dst types.ImageReference, sys *types.SystemContext) (*imagecall.Image, error) {
 	img, err := s.copy(ctx, full, src, dst, sys)
+	if store.IsDuplicate(err) {
+		img, err = s.here(ctx, full, src, sys)
+		return img, errors.Join(err, s.Store.DropOrphans())
+	}
 	if err != nil && ctx.Err() == nil && !(retries{asked: true}).mayPass(err) {
 		if derr := s.Store.DropOrphans(); derr != nil {
 			err = errors.Join(err, derr)

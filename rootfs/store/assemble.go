@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -97,6 +98,12 @@ func (s *Store) stack(ctx context.Context, top string, layers []NewLayer) (_ str
 			continue
 		}
 		added, err := s.put(ctx, top, l)
+		if errors.Is(err, storage.ErrDuplicateID) {
+			if have := s.layerOn(top, want); have != "" { // another process was faster
+				top = have
+				continue
+			}
+		}
 		if err != nil {
 			return "", made, fmt.Errorf("cannot add layer %s: %w", l.DiffID, err)
 		}
@@ -107,6 +114,16 @@ func (s *Store) stack(ctx context.Context, top string, layers []NewLayer) (_ str
 		top = added.ID
 	}
 	return top, made, nil
+}
+
+// layerID is the id that the registry stack gives a layer: when the image comes
+// from a registry again, its layers are those that are here.
+func layerID(parent, diffID string) string {
+	_, own, _ := strings.Cut(diffID, ":")
+	if parent == "" {
+		return own
+	}
+	return digest.Canonical.FromString(parent + "+" + own).Encoded()
 }
 
 // layerOn finds a layer by its content and what is below it.
@@ -160,6 +177,7 @@ func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.L
 		ID: s.layerID(parent, digest.Digest(l.DiffID)), ParentLayer: parent,
 		DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
 	})
+	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{ID: layerID(parent, l.DiffID), ParentLayer: parent, DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{}})
 	if err != nil {
 		return nil, errors.Join(err, s.s.CleanupStagedLayer(out))
 	}
@@ -190,6 +208,7 @@ func (s *Store) putArchive(ctx context.Context, parent string, l *NewLayer) (*st
 		w.CloseWithError(err)
 	}()
 	added, _, err := s.s.PutLayer(s.layerID(parent, digest.Digest(l.DiffID)), parent, nil, "", false, nil, r)
+	added, _, err := s.s.PutLayer(layerID(parent, l.DiffID), parent, nil, "", false, nil, r)
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-done
 	return added, err

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
 
 	"skiff/rootfs/layer"
@@ -32,6 +34,30 @@ func (s *Store) Tag(ctx context.Context, ref string, names []string) (*state.Ima
 	}
 	return s.change(ctx, ref, func(img *state.Image) error {
 		return s.s.AddNames(img.ID, full)
+	})
+}
+
+// IsDuplicate reports whether an image cannot be added because its id is in use.
+func IsDuplicate(err error) bool { return errors.Is(err, storage.ErrDuplicateID) }
+
+// Found gives the image with this id another name, and notes a manifest under which
+// a registry has it; nil for none.
+func (s *Store) Found(ctx context.Context, id, name string, blob []byte) (*state.Image, error) {
+	return s.change(ctx, id, func(img *state.Image) error {
+		if img.ID != id {
+			return layer.Unknown(id)
+		}
+		if blob != nil {
+			d, err := manifest.Digest(blob)
+			if err != nil {
+				return err
+			}
+			key := storage.ImageDigestManifestBigDataNamePrefix + "-" + d.String()
+			if err := s.s.SetImageBigData(id, key, blob, manifest.Digest); err != nil {
+				return err
+			}
+		}
+		return s.s.AddNames(id, []string{name})
 	})
 }
 
