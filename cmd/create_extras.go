@@ -43,7 +43,7 @@ func extraFlags() []cli.Flag {
 		toggle("Run the directory that stands in the image's place, with :O without changing it", "rootfs"),
 		list("Secret for the container, as NAME[,type=mount|env][,target=…][,uid=…][,gid=…][,mode=…]", "secret"),
 		list("Rule for devices, as \"TYPE MAJOR:MINOR ACCESS\"", "device-cgroup-rule"),
-		text("Cgroups of the container: enabled, no-conmon", "cgroups"),
+		text("Cgroups of the container: enabled, disabled, no-conmon, split", "cgroups"),
 		list("Setting of the cgroup (v2), as FILE=VALUE", "cgroup-conf"),
 		text("Class of service of Intel RDT", "rdt-class"),
 		list("Environment variable made of the image's, as NAME=TEXT with ${VARIABLE}", "env-merge"),
@@ -225,10 +225,10 @@ func (f *form) extraMachine(x *state.Extras) {
 	if mode := c.String("cgroups"); f.err == nil && c.IsSet("cgroups") {
 		switch mode {
 		case "enabled", "no-conmon": // the monitor is never in its container's cgroup
-		case "disabled", "split":
-			f.err = fmt.Errorf("cannot use --cgroups=%s: skiff ends what is left of a container through a cgroup of its own", mode)
+		case state.CgroupsDisabled, state.CgroupsSplit:
+			x.Cgroups = mode
 		default:
-			f.err = fmt.Errorf("invalid value %q for --cgroups: want enabled or no-conmon", mode)
+			f.err = fmt.Errorf("invalid value %q for --cgroups: want enabled, disabled, no-conmon or split", mode)
 		}
 	}
 }

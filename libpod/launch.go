@@ -208,7 +208,7 @@ func (e *Engine) startMonitor(ctx context.Context, cfg *state.Config, opt launch
 	if opt.stdio != nil {
 		start.Stdin, start.Stdout, start.Stderr = opt.stdio[0], opt.stdio[1], opt.stdio[2]
 	}
-	if opt.attach == nil && opt.stdio == nil && scope.InSession() {
+	if opt.attach == nil && opt.stdio == nil && leavesSession(cfg) {
 		start.Spawned = func(pid int) { leaveSession(ctx, cfg, pid) }
 	}
 	m := opt.ahead
@@ -262,6 +262,12 @@ func (e *Engine) prepareMonitor(id, name string) *monitorclient.Prepared {
 		return nil
 	}
 	return m
+}
+
+// leavesSession says whether the monitor of a container in the background is to
+// leave the login session. One whose container divides the caller's cgroup stays.
+func leavesSession(cfg *state.Config) bool {
+	return cfg.Extra().Cgroups != state.CgroupsSplit && scope.InSession()
 }
 
 // leaveSession takes the monitor of a container in the background out of the

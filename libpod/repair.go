@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/sandbox"
 	"skiff/runtime/teardown"
 	"skiff/state"
 	"skiff/state/jsonfile"
@@ -193,14 +195,33 @@ func (e *Engine) TakeDown(id string, st state.Status) error {
 // cgroups finds the cgroups that were made for a container by a start that did
 // not come to record them. Those that systemd makes it also removes.
 func (e *Engine) cgroups(id string) []string {
+	const root = "/sys/fs/cgroup"
 	parent := CgroupPrefix(e.Roots)
-	if cfg, err := e.Store.Load(id); err == nil && cfg.CgroupParent != "" {
+	cfg, err := e.Store.Load(id)
+	if err == nil && cfg.Extra().Cgroups == state.CgroupsSplit {
+		return payloads(root, id) // below whatever cgroup its starter was in
+	}
+	if err == nil && cfg.CgroupParent != "" {
 		parent = cfg.CgroupParent
 	}
-	const root = "/sys/fs/cgroup"
 	dirs, _ := filepath.Glob(filepath.Join(root, "*", parent, id))
 	if dir := filepath.Join(root, parent, id); jsonfile.Exists(dir) {
 		dirs = append(dirs, dir)
 	}
+	return dirs
+}
+
+// payloads finds the cgroups of a container that divided its starter's.
+func payloads(root, id string) (dirs []string) {
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !d.IsDir():
+			return nil // others come and go meanwhile
+		case d.Name() == sandbox.PayloadPrefix+id:
+			dirs = append(dirs, path)
+			return fs.SkipDir
+		}
+		return nil
+	})
 	return dirs
 }

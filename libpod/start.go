@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"skiff/runtime/monitorclient"
-	"skiff/runtime/scope"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -84,7 +83,7 @@ func (e *Engine) Run(ctx context.Context, req CreateRequest, opt RunOptions) (id
 	var lo launchOptions
 	defer func() { lo.ahead.Cancel() }()
 	cfg, err := e.create(ctx, req, func(id, name string) {
-		if !e.leavesStreams(req.Config) && !(opt.Detach && scope.InSession()) && !(e.Rootless() && len(req.Config.Joins()) > 0) {
+		if !e.leavesStreams(req.Config) && !(opt.Detach && leavesSession(req.Config)) && !(e.Rootless() && len(req.Config.Joins()) > 0) {
 			lo.ahead = e.prepareMonitor(id, name)
 		}
 	})

@@ -191,6 +191,9 @@ func (u *update) restartPolicy(undo *cleanup.Stack) error {
 // limits checks the new limits against the machine and gives them to the
 // container's cgroups if it runs.
 func (u *update) limits(undo *cleanup.Stack) error {
+	if u.old.Extra().Cgroups == state.CgroupsDisabled {
+		return fmt.Errorf("cannot limit container %s: it has no cgroup (--cgroups disabled)", u.old.Name)
+	}
 	facts, running := u.host.Facts(), u.running()
 	if u.e.Rootless() {
 		facts.Cgroup = facts.Cgroup.By(u.old.CgroupManager)

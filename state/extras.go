@@ -70,6 +70,9 @@ type Extras struct {
 	// WritableCgroups mounts the container's cgroups so that it can change them.
 	// Docker: --security-opt writable-cgroups.
 	WritableCgroups bool `json:"writableCgroups,omitempty"`
+	// Cgroups is CgroupsDisabled or CgroupsSplit, empty for a cgroup below the usual
+	// parent. Podman: --cgroups.
+	Cgroups string `json:"cgroups,omitempty"`
 	// CgroupConf are files of the cgroup (v2) and what is written to them.
 	// OCI: linux.resources.unified. Podman: --cgroup-conf.
 	CgroupConf map[string]string `json:"cgroupConf,omitempty"`
@@ -96,6 +99,14 @@ type Extras struct {
 	// Build makes the container a step of a build; nil for all others.
 	Build *BuildStep `json:"build,omitempty"`
 }
+
+// Values of Extras.Cgroups.
+const (
+	// CgroupsDisabled leaves the container's processes in the monitor's own cgroups.
+	CgroupsDisabled = "disabled"
+	// CgroupsSplit makes the container's cgroup in that of whoever starts it.
+	CgroupsSplit = "split"
+)
 
 // BuildStep is what a step of a build works on: a root file system of directories
 // that belong to the build and outlive the container. Such a container has no name,

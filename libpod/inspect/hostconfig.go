@@ -138,7 +138,7 @@ func hostConfig(c Container) *HostConfig {
 	cfg, res := c.Config, c.Config.Resources
 	h := &HostConfig{
 		Binds:         binds(cfg.Mounts),
-		CgroupManager: cfg.CgroupManager, CgroupParent: cfg.CgroupParent, Cgroups: "default",
+		CgroupManager: cfg.CgroupManager, CgroupParent: cfg.CgroupParent, Cgroups: cmp.Or(cfg.Extra().Cgroups, "default"),
 		CgroupMode: namespaceMode(cfg.Namespaces.Cgroup), CgroupnsMode: namespaceMode(cfg.Namespaces.Cgroup),
 		ContainerIDFile: cfg.CIDFile, LogConfig: logConfig(cfg.Log),
 		NetworkMode: networkMode(cfg), PortBindings: portBindings(cfg.Network.Ports),

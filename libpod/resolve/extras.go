@@ -40,6 +40,9 @@ func (b *builder) extras() error {
 	if len(conf.Containers.CgroupConf) > 0 {
 		x.CgroupConf = merged(conf.Containers.CgroupConf, x.CgroupConf)
 	}
+	if err := b.cgroups(x); err != nil {
+		return err
+	}
 	if x.KeepGroups && b.in.Rootless {
 		return invalid("cannot keep groups: in an ordinary user's namespace the groups outside are not there")
 	}
@@ -131,7 +134,7 @@ func extrasUsed(x state.Extras) bool {
 		x.AddUser || x.PasswdEntry != "" || x.GroupEntry != "" || len(x.HostUsers) > 0 || x.KeepGroups ||
 		len(x.ChrootDirs) > 0 || x.NoHostname || x.NoHosts || x.HostsFile != "" || x.PidFile != "" ||
 		x.MonitorPidFile != "" || len(x.Requires) > 0 || x.Rootfs != nil || len(x.Secrets) > 0 ||
-		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || len(x.CgroupConf) > 0 || x.RdtClass != "" ||
+		len(x.DeviceRules) > 0 || len(x.ProcOptions) > 0 || x.WritableCgroups || x.Cgroups != "" || len(x.CgroupConf) > 0 || x.RdtClass != "" ||
 		x.ReadOnlyDev || len(x.Links) > 0 || len(x.HooksDirs) > 0 || len(x.VendorDirs) > 0 || len(x.RuntimeFlags) > 0
 }
 

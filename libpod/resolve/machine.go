@@ -135,8 +135,12 @@ func (b *builder) limits() error {
 }
 
 // limitsPids says whether a default limit can be had: nobody asked for it, so an
-// ordinary user without the controller does without.
+// ordinary user without the controller, and a container without a cgroup, does
+// without.
 func (b *builder) limitsPids() bool {
+	if b.cfg.Extra().Cgroups == state.CgroupsDisabled {
+		return false
+	}
 	if !b.in.Rootless {
 		return true
 	}

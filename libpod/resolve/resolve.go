@@ -106,6 +106,9 @@ func (b *builder) identity() {
 func (b *builder) host() error {
 	c, conf := b.cfg, b.in.Defaults.Engine
 	c.CgroupManager = CgroupManager(firstOf(b.in.CgroupManager, conf.CgroupManager), b.in.Host, b.in.Rootless)
+	if c.Extra().Cgroups != "" {
+		c.CgroupManager = "cgroupfs" // systemd has no cgroup like that to give
+	}
 	c.Runtime = b.in.Runtime
 	return nil
 }

@@ -49,14 +49,19 @@ func (s *starter) inputs(net *networkStep) (in spec.Inputs, err error) {
 
 // knownInputs are those that are known from the start.
 func (s *starter) knownInputs() spec.Inputs {
+	host := s.seen()
+	if s.withoutCgroup() {
+		host.Cgroup = hostfacts.Cgroup{} // there is nothing to limit or to show
+	}
 	return spec.Inputs{
-		Host:         s.seen(),
+		Host:         host,
 		Rootless:     s.facts.UserNS,
 		Rootfs:       s.rootfs(),
 		Sources:      map[string]string{},
 		ResolvConf:   s.dirs.ResolvConf(),
 		Hosts:        s.dirs.Hosts(),
 		HostnameFile: s.dirs.HostnameFile(),
+		CgroupPath:   s.cgroupPath,
 		CgroupPrefix: libpod.CgroupPrefix(s.engine.Roots),
 		Warn:         s.warn,
 	}

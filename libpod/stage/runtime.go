@@ -27,6 +27,9 @@ func (s *starter) chooseRuntime() error {
 			s.cfg.Runtime = ""
 		}
 	}
+	if s.cfg.Runtime != "" && s.withoutCgroup() {
+		return fmt.Errorf("cannot use --cgroups=disabled with the OCI runtime %q: only skiff's own can do without a cgroup", s.cfg.Runtime)
+	}
 	if flags := s.cfg.Extra().RuntimeFlags; s.cfg.Runtime == "" && len(flags) > 0 {
 		return fmt.Errorf("OCI runtime error: skiff: %w %q: skiff's own runtime has no flags", sandbox.ErrRuntimeFlag, "--"+flags[0])
 	}

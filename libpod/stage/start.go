@@ -43,6 +43,8 @@ type starter struct {
 	// hierarchies waits for the container's cgroups on v1; nil where another runtime
 	// makes them.
 	hierarchies func() *sandbox.Hierarchies
+	// cgroupPath is the place of a cgroup that is not below the usual parent.
+	cgroupPath string
 	// own are the hooks that this process and the teardown run themselves.
 	own hookSet
 	// announced says that the monitor knows what is to be undone.
@@ -64,6 +66,9 @@ func start(ctx context.Context, e *libpod.Engine, id string) (err error) {
 	}
 	if s.cfg.AutoRemove {
 		s.undo.Push(s.engine.LeaveCgroups) // no command will come that removes it
+	}
+	if err := s.placeCgroup(); err != nil {
+		return err
 	}
 	held, err := s.beginHierarchies(s.knownInputs())
 	if err != nil {
@@ -245,6 +250,7 @@ func (s *starter) create(in spec.Inputs) (*sandbox.Sandbox, error) {
 		Stderr:        os.Stderr,
 		Runtime:       s.cfg.Runtime,
 		RuntimeFlags:  s.cfg.Extra().RuntimeFlags,
+		NoCgroup:      s.withoutCgroup(),
 	}
 	if o.ExtraFiles, err = libpod.InPlace(s.callers, s.cfg.Extra().PreserveFDs); err != nil {
 		return nil, err

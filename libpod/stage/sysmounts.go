@@ -56,7 +56,7 @@ func (s *starter) bareSys(in *spec.Inputs) error {
 
 // systemdCgroup finds the cgroup that systemd in the container manages, on v1.
 func (s *starter) systemdCgroup(in *spec.Inputs) error {
-	if !s.cfg.Extra().Systemd || in.Host.Cgroup.V2() || s.hierarchies == nil {
+	if !s.cfg.Extra().Systemd || in.Host.Cgroup.V2() || s.hierarchies == nil || s.withoutCgroup() {
 		return nil
 	}
 	if h := s.hierarchies(); h != nil {

@@ -40,6 +40,9 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	}
 	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
+	if len(s.Teardown.Cgroups) == 0 {
+		killOrphans()
+	}
 	m.main.finish()
 	s.OOMKilled = m.oomKilled(ws.Signaled() && ws.Signal() == unix.SIGKILL)
 	problems = append(problems, m.undo(s.Teardown))

@@ -35,6 +35,14 @@ func killTree(pid int) {
 	unix.Kill(pid, unix.SIGKILL)
 }
 
+// killOrphans kills all that hangs on this process once the first process has
+// ended: what is left of a container that shares its pid namespace and has no
+// cgroup by which to find it.
+func killOrphans() {
+	left := treeSize
+	killBelow(os.Getpid(), treeDepth, &left)
+}
+
 func killBelow(pid, depth int, left *int) {
 	if depth == 0 {
 		return

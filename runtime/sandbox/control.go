@@ -32,6 +32,9 @@ func (s *Sandbox) Signal(sig syscall.Signal) error {
 
 // Pause freezes all processes of the container, Resume thaws them.
 func (s *Sandbox) Pause() error {
+	if s.foreign == nil && s.runs() == nil && len(s.Cgroups()) == 0 {
+		return errors.New("it has no cgroup of its own, which is what can be paused")
+	}
 	if err := s.control("pause"); err != nil {
 		return notRunning(fmt.Errorf("cannot pause the container: %w", err), err)
 	}

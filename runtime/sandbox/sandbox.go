@@ -54,6 +54,8 @@ type Options struct {
 	Hierarchies *Hierarchies
 	// DevicesMade says that /dev has the standard device nodes already.
 	DevicesMade bool
+	// NoCgroup leaves the first process in this process's cgroups. Not with Runtime.
+	NoCgroup bool
 	// Runtime is the path of another OCI runtime to use, such as crun; empty means
 	// libcontainer. The calling process adopts orphans from then on.
 	Runtime string
@@ -111,7 +113,7 @@ func Create(o Options) (*Sandbox, error) {
 		CgroupName:       o.ID,
 		UseSystemdCgroup: o.SystemdCgroup,
 		Spec:             o.Spec,
-		RootlessCgroups:  o.Rootless,
+		RootlessCgroups:  o.Rootless || o.NoCgroup, // what is not there is no error then
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container: %w", err)
@@ -130,7 +132,11 @@ func Create(o Options) (*Sandbox, error) {
 	if o.Hierarchies != nil {
 		s.cgroups = o.Hierarchies.all
 	}
-	if err := s.launch(p); err != nil {
+	err = s.launch(p)
+	if err == nil && o.NoCgroup {
+		err = s.leaveCgroups()
+	}
+	if err != nil {
 		if derr := s.Destroy(); derr != nil {
 			err = errors.Join(err, derr)
 		}

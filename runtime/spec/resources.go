@@ -52,10 +52,24 @@ func CheckRootless(r state.Resources, c hostfacts.Cgroup) error {
 	return nil
 }
 
+// FirstLimit is the option of a limit in r that takes a control group, empty if
+// there is none.
+func FirstLimit(r state.Resources) string {
+	for _, w := range wishes(r) {
+		if w.asked {
+			return w.option
+		}
+	}
+	return ""
+}
+
 // CgroupsPath is where the container's cgroup is. For systemd it has the form
 // slice:prefix:name. Without a place of its own it is empty: the runtime makes
 // groups where the caller was given any, and does without elsewhere.
 func CgroupsPath(cfg *state.Config, in Inputs) string {
+	if in.CgroupPath != "" {
+		return in.CgroupPath
+	}
 	prefix, parent, id := in.CgroupPrefix, cfg.CgroupParent, cfg.ID
 	if prefix == "" {
 		prefix = "skiff"

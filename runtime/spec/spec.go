@@ -68,6 +68,9 @@ type Inputs struct {
 	// SystemdCgroup is the container's directory in systemd's own hierarchy of cgroup
 	// v1; empty where there is none.
 	SystemdCgroup string
+	// CgroupPath is the place of the container's cgroup where it is not below the
+	// usual parent; relative to the caller's own cgroup unless absolute.
+	CgroupPath string
 	// CgroupPrefix names the default parent of containers' cgroups, such as
 	// "skiff"; see cgroupsPath.
 	CgroupPrefix string
