@@ -116,16 +116,6 @@ func (s *Store) stack(ctx context.Context, top string, layers []NewLayer) (_ str
 	return top, made, nil
 }
 
-// layerID is the id that the registry stack gives a layer: when the image comes
-// from a registry again, its layers are those that are here.
-func layerID(parent, diffID string) string {
-	_, own, _ := strings.Cut(diffID, ":")
-	if parent == "" {
-		return own
-	}
-	return digest.Canonical.FromString(parent + "+" + own).Encoded()
-}
-
 // layerOn finds a layer by its content and what is below it.
 func (s *Store) layerOn(parent string, d digest.Digest) string {
 	layers, err := s.s.LayersByUncompressedDigest(d)
@@ -177,7 +167,6 @@ func (s *Store) put(ctx context.Context, parent string, l *NewLayer) (*storage.L
 		ID: s.layerID(parent, digest.Digest(l.DiffID)), ParentLayer: parent,
 		DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
 	})
-	added, err := s.s.ApplyStagedLayer(storage.ApplyStagedLayerOptions{ID: layerID(parent, l.DiffID), ParentLayer: parent, DiffOutput: out, DiffOptions: &drivers.ApplyDiffWithDifferOpts{}})
 	if err != nil {
 		return nil, errors.Join(err, s.s.CleanupStagedLayer(out))
 	}
@@ -208,7 +197,6 @@ func (s *Store) putArchive(ctx context.Context, parent string, l *NewLayer) (*st
 		w.CloseWithError(err)
 	}()
 	added, _, err := s.s.PutLayer(s.layerID(parent, digest.Digest(l.DiffID)), parent, nil, "", false, nil, r)
-	added, _, err := s.s.PutLayer(layerID(parent, l.DiffID), parent, nil, "", false, nil, r)
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-done
 	return added, err
