@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"skiff/cmd/parse"
 	"skiff/libpod"
@@ -26,6 +29,7 @@ func (b *build) template(e *libpod.Engine) (*form, error) {
 			return nil, usage(f.err)
 		}
 	}
+	b.req.Build.Container = containerOf(c)
 	f.req.Quiet = c.Bool("quiet")
 	f.req.Authfile, f.req.CertDir = c.String("authfile"), c.String("cert-dir")
 	if err := accessible(f.req.Authfile); err != nil {
@@ -42,6 +46,22 @@ func (b *build) template(e *libpod.Engine) (*form, error) {
 		f.req.Pull = e.Settings.Engine.PullPolicy
 	}
 	return f, nil
+}
+
+// containerOf writes down the options that change what a program finds, for the
+// cache: one that gave up without a capability may do its work with it. Limits of
+// memory and processors are not among them, as in BuildKit.
+func containerOf(c *cli.Context) string {
+	var list []string
+	for _, name := range []string{
+		"add-host", "cap-add", "cap-drop", "cgroupns", "device", "dns", "dns-option", "dns-search", "ipc", "no-hosts",
+		"pid", "security-opt", "shm-size", "ulimit", "uts", "volume",
+	} {
+		if c.IsSet(name) {
+			list = append(list, fmt.Sprintf("%s=%q", name, fmt.Sprint(c.Value(name))))
+		}
+	}
+	return strings.Join(list, " ")
 }
 
 func (f *form) pullPolicy() {

@@ -57,7 +57,8 @@ func (e *Engine) runtimePath() string {
 
 // defaultRuntime is the path or name of the OCI runtime that the user asked
 // for; empty for skiff's own. One of containers.conf that is not here is no reason
-// to run nothing: that file may be the distribution's, for another engine.
+// to run nothing: that file may be the distribution's, for another engine. One of
+// a file that the caller named has to be here.
 func (e *Engine) defaultRuntime() string {
 	if e.Global.Runtime != "" {
 		return e.Global.Runtime
@@ -70,7 +71,7 @@ func (e *Engine) defaultRuntime() string {
 		_, err := exec.LookPath(path)
 		return err == nil
 	}
-	if !here(name) && !slices.ContainsFunc(e.Settings.Engine.Runtimes[name], here) {
+	if !e.Settings.Engine.RuntimeAsked && !here(name) && !slices.ContainsFunc(e.Settings.Engine.Runtimes[name], here) {
 		e.warn(fmt.Sprintf("the OCI runtime %q of containers.conf is not here; skiff's own is used", name))
 		return ""
 	}

@@ -41,6 +41,9 @@ func Load(src Source) (Settings, error) {
 			return s, fmt.Errorf("cannot read the configuration file %s: %w", f.path, firstLine(err))
 		}
 		s.Files = append(s.Files, f.path)
+		if _, given := doc["engine"]["runtime"]; given {
+			s.Engine.RuntimeAsked = f.must
+		}
 		if err := s.merge(doc, src.Syntax, func(key string) {
 			if !unknown[key] {
 				unknown[key] = true

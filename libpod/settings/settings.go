@@ -30,6 +30,9 @@ type Engine struct {
 	CgroupManager string
 	// Runtime is a path, or a name in Runtimes or PATH.
 	Runtime string
+	// RuntimeAsked says that Runtime is of a file that the caller named, and not one
+	// that may be the distribution's.
+	RuntimeAsked bool
 	// Runtimes are the paths to try for each name, the first that exists counts.
 	Runtimes map[string][]string
 	// RuntimesFlags are options for each name, without the dashes.

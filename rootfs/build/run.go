@@ -46,6 +46,9 @@ func (e *StartError) Error() string { return e.Msg }
 // run prepares a RUN.
 func (s *solver) run(ctx context.Context, out *stageResult, w *work) error {
 	parts := []string{"run", out.key, string(w.step.Key()), s.opt.Network}
+	if s.opt.Container != "" {
+		parts = append(parts, s.opt.Container)
+	}
 	sources := mountSources{}
 	for i, m := range w.step.Run.Mounts {
 		if m.Type != instructions.MountTypeBind && (m.Type != instructions.MountTypeCache || m.From == "") {

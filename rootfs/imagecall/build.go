@@ -81,6 +81,9 @@ type Build struct {
 	// Network is the mode of RUN: empty, default, none, host, or what run --network
 	// takes. It is a part of what the cache knows a step by.
 	Network string `json:"network,omitempty"`
+	// Container stands for the options that change what the programs of RUN find; it
+	// is a part of what the cache knows a step by, too.
+	Container string `json:"container,omitempty"`
 	// MetadataFile gets what was built, as JSON. Docker: --metadata-file.
 	MetadataFile string `json:"metadataFile,omitempty"`
 }
