@@ -151,7 +151,7 @@ x = 1
 	}
 	five, seven, none, empty, delay := 5, 7, int64(0), "", 3*time.Second
 	want := Settings{
-		Engine: Engine{CgroupManager: "systemd", Retry: &five, RetryDelay: &delay, StopTimeout: &seven, Runtime: "crun", Env: []string{"A=b"}, DetachKeys: &empty,
+		Engine: Engine{CgroupManager: "systemd", Retry: &five, RetryDelay: &delay, StopTimeout: &seven, Runtime: "crun", RuntimeAsked: true, Env: []string{"A=b"}, DetachKeys: &empty,
 			Runtimes: map[string][]string{"crun": {"/usr/bin/crun", "/bin/crun"}}, RuntimesFlags: map[string][]string{"crun": {"debug"}}},
 		Containers: Containers{Annotations: map[string]string{"a": "b"}, Ulimits: []state.Ulimit{{Name: "nofile"}}, Env: []string{"X=1", "Y=2"}, ShmSize: 32 << 20, LogSizeMax: -1,
 			PidsLimit: &none, DefaultCapabilities: []string{}, Sysctls: map[string]string{"net.x": "1"}, Volumes: []state.Mount{{Source: "/a:/b"}}},
