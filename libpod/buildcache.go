@@ -1,6 +1,12 @@
 package libpod
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -64,9 +70,48 @@ func (e *Engine) PruneBuildCache(opt PruneBuildOptions) (cache.Freed, error) {
 		}
 		f.Match = append(f.Match, m)
 	}
-	freed, err := cache.Prune(e.Roots, f)
+	freed, err := e.pruneBuildFiles(f)
 	e.notePruned(event.Builder, strconv.FormatInt(freed.Bytes, 10))
 	return freed, err
+}
+
+// pruneBuildFiles removes what the filter wants. An ordinary user's steps have files
+// of others of his ids.
+func (e *Engine) pruneBuildFiles(f cache.Filter) (freed cache.Freed, err error) {
+	if !e.Rootless() {
+		return cache.Prune(e.Roots, f)
+	}
+	if list, err := cache.List(e.Roots); err != nil || len(list) == 0 {
+		return freed, err
+	}
+	wanted, err := json.Marshal(f)
+	if err != nil {
+		return freed, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return freed, err
+	}
+	defer r.Close()
+	read := make(chan error, 1)
+	go func() { read <- json.NewDecoder(r).Decode(&freed) }()
+	err = e.outputOf(context.Background(), InternalPruneBuilds, string(wanted), w)
+	w.Close()
+	if rerr := <-read; err == nil {
+		err = rerr
+	}
+	return freed, err
+}
+
+// PruneBuildFiles prunes where all files may be removed, and writes what it freed.
+// Internal command prune-builds.
+func (e *Engine) PruneBuildFiles(filter string, out io.Writer) error {
+	var f cache.Filter
+	if err := json.Unmarshal([]byte(filter), &f); err != nil {
+		return fmt.Errorf("cannot read the filter of the build cache: %w", err)
+	}
+	freed, err := cache.Prune(e.Roots, f)
+	return errors.Join(err, json.NewEncoder(out).Encode(freed))
 }
 
 // pruneBuilds is the part of SystemPrune: as with Docker, the build cache knows no

@@ -43,6 +43,9 @@ const (
 	InternalRemoveImage = "remove-image"
 	// InternalPruneShifted is followed by a word that means nothing.
 	InternalPruneShifted = "prune-shifted"
+	// InternalPruneBuilds is followed by a cache.Filter and prints a cache.Freed, both
+	// as JSON.
+	InternalPruneBuilds = "prune-builds"
 )
 
 // Options are the command line's global options in so far as they matter to

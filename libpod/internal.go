@@ -16,6 +16,11 @@ import (
 // inUserNamespace runs one of skiff's internal commands as root of the calling
 // user's user namespace and waits for it.
 func (e *Engine) inUserNamespace(ctx context.Context, name, id string) error {
+	return e.outputOf(ctx, name, id, nil)
+}
+
+// outputOf is inUserNamespace with an open file for what the command prints.
+func (e *Engine) outputOf(ctx context.Context, name, id string, out *os.File) error {
 	argv, err := e.command()
 	if err != nil {
 		return err
@@ -25,7 +30,10 @@ func (e *Engine) inUserNamespace(ctx context.Context, name, id string) error {
 		return err
 	}
 	defer null.Close()
-	p, err := rootless.Start(append(argv, name, id), os.Environ(), []*os.File{null, null, os.Stderr}, rootless.Options{})
+	if out == nil {
+		out = null
+	}
+	p, err := rootless.Start(append(argv, name, id), os.Environ(), []*os.File{null, out, os.Stderr}, rootless.Options{})
 	if err != nil {
 		return err
 	}

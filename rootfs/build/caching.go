@@ -40,7 +40,11 @@ func (s *solver) imported(ctx context.Context, k string) (*cache.Layer, bool) {
 	if i == nil || !i.Has(k) {
 		return nil, false
 	}
-	return i.Fetch(ctx, s.cache, k)
+	l, ok := i.Fetch(ctx, s.cache, k)
+	if ok && s.renew(l) != nil {
+		return nil, false
+	}
+	return l, ok
 }
 
 // exportCache puts what the cache has of the results where --cache-to says.
@@ -92,12 +96,12 @@ func (b *Builder) inline(r *stageResult) (json.RawMessage, error) {
 	if !slices.ContainsFunc(b.opt.CacheTo, func(p imagecall.Place) bool { return p.Type == inlineCache }) {
 		return nil, nil
 	}
-	var keys []string
+	var keys, renews []string
 	if r.base != nil && !r.swallowed {
-		keys = make([]string, len(r.base.DiffIDs))
+		keys, renews = make([]string, len(r.base.DiffIDs)), make([]string, len(r.base.DiffIDs))
 	}
 	for _, l := range r.layers {
-		keys = append(keys, l.Key)
+		keys, renews = append(keys, l.Key), append(renews, l.Renews)
 	}
-	return exchange.Inline(keys)
+	return exchange.Inline(keys, renews)
 }

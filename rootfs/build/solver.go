@@ -286,11 +286,15 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 		if w.stale.Load() {
 			known = key(known, nonce())
 		}
-		made, err = into.Commit(cache.Record{Key: known, Title: w.step.Title})
+		rec := cache.Record{Key: known, Title: w.step.Title}
+		if known != w.key && !w.stale.Load() {
+			rec.Renews = w.key
+		}
+		made, err = into.Commit(rec)
 		return err
 	})
-	if err == nil && known != w.key && !w.stale.Load() {
-		err = s.cache.Remember(renewed(w.key), known)
+	if err == nil {
+		err = s.renew(made)
 	}
 	return made, err
 }
@@ -308,6 +312,14 @@ func (s *solver) cached(ctx context.Context, k string) (*cache.Layer, bool) {
 		return l, !s.tooOld(l)
 	}
 	return s.imported(ctx, k)
+}
+
+// renew has the usual key of a step that was done again lead to it.
+func (s *solver) renew(l *cache.Layer) error {
+	if l.Renews == "" {
+		return nil
+	}
+	return s.cache.Remember(renewed(l.Renews), l.Key)
 }
 
 // tooOld carries out --cache-ttl.

@@ -28,6 +28,9 @@ type Record struct {
 	Version int    `json:"version"`
 	ID      string `json:"id"`  // 32 hex digits, of which 24 are the key's first
 	Key     string `json:"key"` // 64 hex digits
+	// Renews is the key of the step that was done again, without the cache, as this
+	// one. Caches of other machines are asked for it.
+	Renews string `json:"renews,omitempty"`
 	// Title is the instruction, for lists.
 	Title   string    `json:"title,omitempty"`
 	Created time.Time `json:"created"`

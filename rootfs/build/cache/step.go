@@ -133,7 +133,7 @@ func makeDir(path string, mode os.FileMode) error {
 }
 
 // Commit makes the work a step that others find by rec.Key. Of rec it takes Key,
-// Title, Input, DiffID and ArchiveSize. Where another process has done the same
+// Renews, Title, Input, DiffID and ArchiveSize. Where another process has done the same
 // step meanwhile, that one's is given and the own is gone.
 //
 // Preconditions:

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,9 @@ const documentVersion = 1
 
 // Step is a step of a build in a cache.
 type Step struct {
-	Key     string    `json:"key"`
+	Key string `json:"key"`
+	// Renews is another key that finds the step, see cache.Record.
+	Renews  string    `json:"renews,omitempty"`
 	Title   string    `json:"title,omitempty"`
 	Created time.Time `json:"created"`
 	Input   bool      `json:"input,omitempty"`
@@ -60,10 +63,12 @@ type Step struct {
 	inlined bool // a layer of an image
 }
 
+func isKey(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
+
 // check refuses what cannot be.
 func (s *Step) check(layers int) error {
 	switch {
-	case len(s.Key) != 64 || strings.Trim(s.Key, "0123456789abcdef") != "":
+	case !isKey(s.Key) || s.Renews != "" && !isKey(s.Renews):
 		return errors.New("a step has no valid key")
 	case s.Layer < 0 || s.Layer >= layers:
 		return fmt.Errorf("step %s has no layer", s.Key)
@@ -80,15 +85,20 @@ func (s *Step) check(layers int) error {
 }
 
 // Inline is the value of InlineKey for an image: the keys of the steps that its
-// layers came from, the lowest first, empty for those of the base.
-func Inline(keys []string) (json.RawMessage, error) {
+// layers came from, the lowest first, empty for those of the base, and likewise
+// what they renew.
+func Inline(keys, renews []string) (json.RawMessage, error) {
 	d := inline{Version: documentVersion, Keys: keys}
+	if slices.ContainsFunc(renews, func(k string) bool { return k != "" }) {
+		d.Renews = renews
+	}
 	return json.Marshal(d)
 }
 
 type inline struct {
 	Version int      `json:"version"`
 	Keys    []string `json:"keys"`
+	Renews  []string `json:"renews,omitempty"`
 }
 
 // Check looks at the places of caches before anything is built.

@@ -293,7 +293,7 @@ func TestNothingIsUnpackedOutside(t *testing.T) {
 }
 
 func TestStepsOfAnImage(t *testing.T) {
-	raw, err := Inline([]string{"", key(1)})
+	raw, err := Inline([]string{"", key(1)}, []string{"", ""})
 	must(t, err)
 	base, own := digest.FromString("base"), digest.FromString("own")
 	config, err := json.Marshal(map[string]any{"rootfs": map[string]any{"diff_ids": []digest.Digest{base, own}}, InlineKey: raw})

@@ -130,7 +130,7 @@ func write(ctx context.Context, dir string, p imagecall.Place, steps []*cache.La
 			at[made[i].blob.Digest] = n
 			m.Layers = append(m.Layers, made[i].blob)
 		}
-		doc.Steps = append(doc.Steps, Step{Key: l.Key, Title: l.Title, Created: l.Created, Input: l.Input, Layer: n, DiffID: made[i].diffID, Size: made[i].size})
+		doc.Steps = append(doc.Steps, Step{Key: l.Key, Renews: l.Renews, Title: l.Title, Created: l.Created, Input: l.Input, Layer: n, DiffID: made[i].diffID, Size: made[i].size})
 	}
 	var err error
 	if m.Config, err = writeDocument(blobs, ConfigType, doc); err != nil {

@@ -71,8 +71,10 @@ func (i *Importer) add(ctx context.Context, s *registry.Session, p imagecall.Pla
 	}
 	i.open = append(i.open, b)
 	for _, step := range steps {
-		if _, ok := i.steps[step.Key]; !ok {
-			i.steps[step.Key] = found{step, b, called(p)}
+		for _, k := range []string{step.Key, step.Renews} {
+			if _, ok := i.steps[k]; !ok && k != "" {
+				i.steps[k] = found{step, b, called(p)}
+			}
 		}
 	}
 	return nil
@@ -158,13 +160,17 @@ func inlineSteps(config []byte) ([]Step, error) {
 	if c.Cache == nil || c.Cache.Version != documentVersion {
 		return nil, nil
 	}
-	if len(c.Cache.Keys) > len(c.RootFS.DiffIDs) {
+	if len(c.Cache.Keys) > len(c.RootFS.DiffIDs) || len(c.Cache.Renews) > len(c.Cache.Keys) {
 		return nil, errors.New("it has more keys than layers")
 	}
 	var steps []Step
 	for n, k := range c.Cache.Keys {
 		if k != "" {
-			steps = append(steps, Step{Key: k, Layer: n, DiffID: c.RootFS.DiffIDs[n], inlined: true})
+			step := Step{Key: k, Layer: n, DiffID: c.RootFS.DiffIDs[n], inlined: true}
+			if n < len(c.Cache.Renews) {
+				step.Renews = c.Cache.Renews[n]
+			}
+			steps = append(steps, step)
 		}
 	}
 	return steps, nil
@@ -201,7 +207,7 @@ func (f *found) fetch(ctx context.Context, c *cache.Cache) (*cache.Layer, error)
 	if err := f.unpack(ctx, w.Upper); err != nil {
 		return nil, errors.Join(err, w.Discard())
 	}
-	return w.Commit(cache.Record{Key: f.step.Key, Title: f.step.Title, Input: f.step.Input})
+	return w.Commit(cache.Record{Key: f.step.Key, Renews: f.step.Renews, Title: f.step.Title, Input: f.step.Input})
 }
 
 // unpack unpacks the layer and checks all of it: the digest of what came, and that
