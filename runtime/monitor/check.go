@@ -95,7 +95,7 @@ func (k *check) kill() {
 	if st := k.stage; st != nil {
 		k.timer = k.m.loop.after(stageGrace, func() { unix.Kill(st.pid, unix.SIGKILL) }) // our child, not reaped
 	} else if k.x != nil {
-		killTree(k.x.status.Pid)
+		killTree(k.x.pid)
 	}
 }
 

@@ -13,7 +13,9 @@ type execution struct {
 	s      *session
 	client *conn  // nil for a health check
 	check  *check // nil for an exec
-	status state.Status
+	pid    int
+	// status is what the client is told, nil for a health check.
+	status *state.Status
 	// detached says that nobody waits for it.
 	detached bool
 	begun    bool // the stage has ended and the client knows
@@ -53,11 +55,15 @@ func (m *monitor) exec(c *conn, e *wire.Exec) {
 func (m *monitor) execute(st *stage, s *session, e *wire.Exec) *execution {
 	x := &execution{m: m, s: s}
 	st.reported = func() {
-		x.status = state.Status{
-			Version: state.StatusVersion, BootID: m.l.BootID, Phase: state.Running,
-			Pid: st.report.Pid, PidStart: st.report.PidStart,
+		x.pid = st.report.Pid
+		m.execs[x.pid] = x
+		if x.check != nil {
+			return // nobody is told, and each check would leave one behind
 		}
-		m.execs[st.report.Pid] = x
+		x.status = &state.Status{
+			Version: state.StatusVersion, BootID: m.l.BootID, Phase: state.Running,
+			Pid: x.pid, PidStart: st.report.PidStart,
+		}
 	}
 	st.ended = func(ws unix.WaitStatus) { x.staged(st, e, ws) }
 	if err := sendSpec(st, e); err != nil {
@@ -121,9 +127,9 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 	case x.check != nil:
 		x.check.begun()
 	case e.Detach:
-		x.client.last(wire.KindStarted, &x.status)
+		x.client.last(wire.KindStarted, x.status)
 	default:
-		x.client.sendJSON(wire.KindStarted, &x.status)
+		x.client.sendJSON(wire.KindStarted, x.status)
 		x.s.resumeClients()
 	}
 	if x.early != nil {
@@ -142,7 +148,7 @@ func (x *execution) failed(f wire.Failure) {
 
 // ended is called when the program was reaped.
 func (x *execution) ended(ws unix.WaitStatus) {
-	delete(x.m.execs, x.status.Pid)
+	delete(x.m.execs, x.pid)
 	if !x.begun {
 		x.early = &ws
 		return
@@ -158,5 +164,5 @@ func (x *execution) ended(ws unix.WaitStatus) {
 	if x.detached {
 		x.m.noteExecDied(x.status.ExitCode)
 	}
-	x.client.last(wire.KindExited, &x.status)
+	x.client.last(wire.KindExited, x.status)
 }

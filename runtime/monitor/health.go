@@ -18,6 +18,9 @@ import (
 // checkChurn is what one health check allocates, roughly.
 const checkChurn = 8 << 10
 
+// maxText bounds what is kept of the room for the record's text.
+const maxText = 32 << 10
+
 // health checks whether the container works. It lives as long as the monitor;
 // checks run while the container runs and is not paused.
 type health struct {
@@ -35,7 +38,9 @@ type health struct {
 	// acting says that something is done about the container: who asked is told
 	// when it has come to an end.
 	acting bool
-	ready  bool // the service manager knows that the container is healthy
+	// text is room for the record's text, which is written at each check.
+	text  bytes.Buffer
+	ready bool // the service manager knows that the container is healthy
 }
 
 // newHealth goes on with the log of the container's last run, as Docker does.
@@ -248,7 +253,12 @@ func (h *health) end() {
 }
 
 // write keeps the record. A disk that is full costs the result and no more.
-func (h *health) write(path string) { jsonfile.Write(path, &h.rec, jsonfile.Volatile) }
+func (h *health) write(path string) {
+	jsonfile.WriteIn(path, &h.rec, jsonfile.Volatile, &h.text)
+	if h.text.Cap() > maxText {
+		h.text = bytes.Buffer{}
+	}
+}
 
 // healthLog is the record in the form in which Podman keeps it.
 type healthLog struct {

@@ -5,6 +5,7 @@
 package jsonfile
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +37,15 @@ const (
 //
 // The new content is written beside the file and renamed over it; on error the
 // file is as it was and nothing is left beside it.
-func Write(path string, v any, d Durability) (err error) {
-	data, err := json.Marshal(v)
-	if err != nil {
+func Write(path string, v any, d Durability) error {
+	var text bytes.Buffer
+	return WriteIn(path, v, d, &text)
+}
+
+// WriteIn is Write for who writes often and keeps a buffer for the text.
+func WriteIn(path string, v any, d Durability, text *bytes.Buffer) (err error) {
+	text.Reset()
+	if err := json.NewEncoder(text).Encode(v); err != nil {
 		return fmt.Errorf("cannot encode %s: %w", filepath.Base(path), err)
 	}
 	tmp := path + ".tmp" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(int(counter.Add(1)))
@@ -54,7 +61,7 @@ func Write(path string, v any, d Durability) (err error) {
 			err = fmt.Errorf("cannot write %s: %w", path, err)
 		}
 	}()
-	err = writeAll(fd, append(data, '\n'))
+	err = writeAll(fd, text.Bytes())
 	if err == nil && d == Durable {
 		err = unix.Fdatasync(fd)
 	}
