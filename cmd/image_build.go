@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
+	"skiff/cmd/terminal"
 	"skiff/libpod"
 	"skiff/rootfs/imagecall"
 )
@@ -57,7 +61,7 @@ func buildImage(app *App, c *cli.Context) error {
 	if err := b.openLog(); err != nil {
 		return err
 	}
-	res, err := e.Build(c.Context, b.req, b.streams())
+	res, err := b.run(e)
 	if err == nil && len(res.Failures) > 0 {
 		b.lastState(res)
 		err = errors.Join(libpod.ToolErrors(res)...)
@@ -66,6 +70,33 @@ func buildImage(app *App, c *cli.Context) error {
 		return b.failed(res, err)
 	}
 	return b.print(res)
+}
+
+// run builds. A signal that ends this command ends the build in order first, so
+// that nothing is mounted, runs, or writes to the terminal afterwards; one more of
+// its kind ends the command at once.
+func (b *build) run(e *libpod.Engine) (imagecall.Result, error) {
+	ctx, cancel := context.WithCancel(b.c.Context)
+	defer cancel()
+	ch := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(ch, sig)
+		}
+	}
+	came := make(chan syscall.Signal, 1)
+	go func() {
+		sig := <-ch
+		signal.Reset(sig)
+		came <- sig.(syscall.Signal)
+		cancel()
+	}()
+	res, err := e.Build(ctx, b.req, b.streams())
+	if ctx.Err() != nil {
+		b.clean()
+		terminal.Raise(<-came)
+	}
+	return res, err
 }
 
 // streams are the build's own. Standard input stays with the caller, whose script

@@ -88,6 +88,9 @@ func (r *stepRun) run(ctx context.Context, cfg *state.Config, step imagecall.Ste
 		defer done()
 		return r.runAttached(ctx, cfg, attach)
 	}
+	if t := r.req.Template; t != nil && t.Config != nil && t.Config.Process.OpenStdin {
+		stdio[0] = os.Stdin // --stdin
+	}
 	// The processes start while the record is made.
 	start := monitorclient.StartOptions{Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2]}
 	ahead, err := e.newMonitor(cfg.ID, "", start)
@@ -186,8 +189,10 @@ func (r *stepRun) config(step imagecall.Step) (*state.Config, error) {
 	if asked.Hostname == "" {
 		asked.Hostname = StepHostname
 	}
+	// Proxies are no part of what the cache knows steps by.
+	proxies := resolve.Proxies(req.Explicit, r.e.Settings.Containers.HTTPProxy)
 	asked.Process = state.Process{
-		Entrypoint: step.Args, Env: step.Env, Cwd: step.Cwd, User: step.User, Groups: asked.Process.Groups,
+		Entrypoint: step.Args, Env: append(proxies, step.Env...), Cwd: step.Cwd, User: step.User, Groups: asked.Process.Groups,
 		Terminal: step.Terminal, OpenStdin: true, OOMScoreAdj: asked.Process.OOMScoreAdj,
 	}
 	for _, d := range step.Devices {

@@ -167,7 +167,7 @@ func (s *Session) restoreWhenKilled() {
 	go func() {
 		sig := <-ch
 		s.Close() // nobody is left to tell of an error
-		restore(sig.(syscall.Signal))
+		Raise(sig.(syscall.Signal))
 	}()
 }
 
@@ -185,7 +185,7 @@ func (s *Session) watch(ch chan os.Signal, use func(os.Signal)) {
 				s.pass(sig.(syscall.Signal), use)
 			case <-s.stop:
 				for sig := range ch {
-					restore(sig.(syscall.Signal))
+					Raise(sig.(syscall.Signal))
 				}
 			}
 		}
@@ -196,14 +196,14 @@ func (s *Session) watch(ch chan os.Signal, use func(os.Signal)) {
 func (s *Session) pass(sig syscall.Signal, use func(os.Signal)) {
 	select {
 	case <-s.stop:
-		restore(sig)
+		Raise(sig)
 	default:
 		use(sig)
 	}
 }
 
-// restore gives a signal its usual meaning and sends it to this process anew.
-func restore(sig syscall.Signal) {
+// Raise gives a signal its usual meaning and sends it to this process anew.
+func Raise(sig syscall.Signal) {
 	signal.Reset(sig)
 	if fd, err := unix.PidfdOpen(unix.Getpid(), 0); err == nil {
 		unix.PidfdSendSignal(fd, sig, nil, 0)

@@ -147,15 +147,21 @@ func proxyNames() []string {
 }
 
 // proxies are the caller's proxy variables, if they are to be passed on.
-func (b *builder) proxies() (out []string) {
-	want := b.in.Defaults.Containers.HTTPProxy
-	if given := b.in.Given.HTTPProxy; given != nil {
-		want = *given
+func (b *builder) proxies() []string {
+	return Proxies(b.in.Given, b.in.Defaults.Containers.HTTPProxy)
+}
+
+// Proxies are the caller's proxy variables, if they are to be passed on: as is
+// usual, where given does not say so.
+func Proxies(given Given, usual bool) (out []string) {
+	want := usual
+	if given.HTTPProxy != nil {
+		want = *given.HTTPProxy
 	}
-	if !want || b.in.Given.Environ == nil {
+	if !want || given.Environ == nil {
 		return nil
 	}
-	for _, kv := range b.in.Given.Environ() {
+	for _, kv := range given.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); slices.Contains(proxyNames(), name) {
 			out = append(out, kv)
 		}

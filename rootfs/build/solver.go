@@ -260,12 +260,16 @@ func (s *solver) work(ctx context.Context, out *stageResult, step *recipe.Step) 
 
 // make takes the step's layer from the cache or has it done.
 func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, error) {
-	known := w.key
-	if s.fresh(st) {
+	known, old := w.key, s.fresh(st)
+	if !old {
+		l, ok := s.cached(ctx, w.key)
+		if old = ok && s.tooOld(l); ok && !old {
+			s.display.Begin(s.vertexOf(st, w.step)).Cached()
+			return l, nil
+		}
+	}
+	if old {
 		known = key(w.key, s.nonce)
-	} else if l, ok := s.cached(ctx, w.key); ok {
-		s.display.Begin(s.vertexOf(st, w.step)).Cached()
-		return l, nil
 	}
 	select {
 	case s.jobs <- struct{}{}:
@@ -309,7 +313,7 @@ func (s *solver) cached(ctx context.Context, k string) (*cache.Layer, bool) {
 		}
 	}
 	if l, ok := s.cache.Lookup(k); ok {
-		return l, !s.tooOld(l)
+		return l, true
 	}
 	return s.imported(ctx, k)
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -124,6 +125,10 @@ func (v *views) write(layers []string, w *cache.Work) (root *safepath.Root, done
 	}
 	return root, func() error {
 		root.Close()
-		return unix.Unmount(dir, 0)
+		err := unix.Unmount(dir, 0)
+		if errors.Is(err, unix.EBUSY) { // a process that is being started has it open still
+			err = unix.Unmount(dir, unix.MNT_DETACH)
+		}
+		return err
 	}, nil
 }

@@ -54,9 +54,10 @@ func serve() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	go func() {
-		// The first signal ends the work in order, the second one the process.
+		// The first signal ends the work in order, one more from the terminal the
+		// process. The engine's SIGTERM may follow the terminal's SIGINT at once.
 		<-ctx.Done()
-		stop()
+		signal.Reset(syscall.SIGINT, syscall.SIGHUP)
 	}()
 	res := do(ctx, &req)
 	res.Version = imagecall.Version
