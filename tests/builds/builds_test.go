@@ -30,6 +30,7 @@ func TestRecorded(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			want, err := k.recorded()
 			if err != nil {
 				t.Fatal(err)
