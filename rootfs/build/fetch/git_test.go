@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,9 +33,9 @@ func git(t *testing.T, dir string, args ...string) string {
 // repository makes a repository with the branches main and next, the tag v1 with
 // an object of its own, and a submodule; all of it is served by HTTP.
 type repository struct {
-	url, dumb         string // of repo.git, the latter by a server that only has files
-	first, main, next string // commits
-	authorization     string // what the last request had
+	url, dumb         string       // of repo.git, the latter by a server that only has files
+	first, main, next string       // commits
+	authorization     atomic.Value // what the last request had, a string
 }
 
 func newRepository(t *testing.T) *repository {
@@ -50,8 +51,9 @@ func newRepository(t *testing.T) *repository {
 	}
 	backend := filepath.Join(git(t, top, "--exec-path"), "git-http-backend")
 	r.url = serve(t, func(w http.ResponseWriter, req *http.Request) {
-		r.authorization = req.Header.Get("Authorization")
-		if req.URL.Path == "/private.git/info/refs" && r.authorization == "" {
+		authorization := req.Header.Get("Authorization")
+		r.authorization.Store(authorization)
+		if req.URL.Path == "/private.git/info/refs" && authorization == "" {
 			w.Header().Set("WWW-Authenticate", "Basic")
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -116,6 +118,7 @@ func checkout(t *testing.T, src string, opt Options) (string, *Source) {
 }
 
 func TestGitReferences(t *testing.T) {
+	t.Parallel()
 	r := newRepository(t)
 	const all = "a=one lib/lib.c=lib sub/dir/b=two"
 	for _, test := range []struct{ src, want, commit string }{
@@ -134,14 +137,17 @@ func TestGitReferences(t *testing.T) {
 		{r.url + "?ref=main&checksum=" + r.main[:10], all, r.main},
 		{r.url + "?checksum=" + r.first + "&fetch-by-commit", "a=one", r.first},
 	} {
-		got, s := checkout(t, test.src, Options{})
-		if got != test.want || s.commit != test.commit {
-			t.Errorf("%s\n got %s of %s\nwant %s of %s", test.src, got, s.commit, test.want, test.commit)
-		}
-		id, err := s.Identity(context.Background())
-		if err != nil || !strings.HasPrefix(id, "git "+test.commit+" /") {
-			t.Errorf("%s: got identity %q, %v", test.src, id, err)
-		}
+		t.Run(test.src, func(t *testing.T) {
+			t.Parallel()
+			got, s := checkout(t, test.src, Options{})
+			if got != test.want || s.commit != test.commit {
+				t.Errorf("got %s of %s\nwant %s of %s", got, s.commit, test.want, test.commit)
+			}
+			id, err := s.Identity(context.Background())
+			if err != nil || !strings.HasPrefix(id, "git "+test.commit+" /") {
+				t.Errorf("got identity %q, %v", id, err)
+			}
+		})
 	}
 	for src, want := range map[string]string{
 		r.url + "#none":                               `cannot find "none" in the git repository`,
@@ -152,20 +158,24 @@ func TestGitReferences(t *testing.T) {
 		strings.Replace(r.url, "repo", "none", 1):     "cannot get the git repository",
 		strings.Replace(r.url, "repo", "private", 1):  "cannot get the git repository",
 	} {
-		if _, _, err := parse(t, src, Options{}).Open(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", src, err, want)
-		}
+		t.Run(src, func(t *testing.T) {
+			t.Parallel()
+			if _, _, err := parse(t, src, Options{}).Open(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
 	}
 	private := strings.Replace(r.url, "repo", "private", 1)
 	if got, _ := checkout(t, private+"?submodules=0", Options{AuthToken: "secret"}); got != "a=one sub/dir/b=two" {
 		t.Errorf("with a token: got %s", got)
 	}
-	if want := "basic eC1hY2Nlc3MtdG9rZW46c2VjcmV0"; r.authorization != want {
-		t.Errorf("got authorization %q, want %q", r.authorization, want)
+	if want := "basic eC1hY2Nlc3MtdG9rZW46c2VjcmV0"; r.authorization.Load() != want {
+		t.Errorf("got authorization %q, want %q", r.authorization.Load(), want)
 	}
 }
 
 func TestGitDirectories(t *testing.T) {
+	t.Parallel()
 	r := newRepository(t)
 	s := parse(t, r.url+"#next", Options{KeepGitDir: true})
 	tree, _, err := s.Open(context.Background())
@@ -271,6 +281,7 @@ func TestRepositoriesRunNothing(t *testing.T) {
 }
 
 func TestGitCanBeGivenUp(t *testing.T) {
+	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
