@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -72,6 +73,9 @@ func buildImage(app *App, c *cli.Context) error {
 	return b.print(res)
 }
 
+// signalAgain is from when on a further signal is one that somebody sent anew.
+const signalAgain = time.Second
+
 // run builds. A signal that ends this command ends the build in order first, so
 // that nothing is mounted, runs, or writes to the terminal afterwards; one more of
 // its kind ends the command at once.
@@ -87,7 +91,8 @@ func (b *build) run(e *libpod.Engine) (imagecall.Result, error) {
 	came := make(chan syscall.Signal, 1)
 	go func() {
 		sig := <-ch
-		signal.Reset(sig)
+		// The terminal's Ctrl-C may come twice: timeout(1) passes its own on.
+		time.AfterFunc(signalAgain, func() { signal.Reset(sig) })
 		came <- sig.(syscall.Signal)
 		cancel()
 	}()
