@@ -232,11 +232,11 @@ func TestTerminationOfTheMonitorStopsTheContainer(t *testing.T) {
 		signal int
 		code   int
 	}{
-		{"trap 'exit 8' TERM; while :; do sleep 0.01; done", 0, 8},
-		{"trap 'exit 9' INT; while :; do sleep 0.01; done", int(unix.SIGINT), 9},
-		{"trap '' TERM; while :; do sleep 0.01; done", 0, 137},
+		{"trap 'exit 8' TERM", 0, 8},
+		{"trap 'exit 9' INT", int(unix.SIGINT), 9},
+		{"trap '' TERM", 0, 137},
 	} {
-		b := newBox(t, fake{Script: "trap : HUP; echo up; " + tt.script})
+		b := newBox(t, fake{Script: "trap : HUP; " + tt.script + "; echo up; while :; do sleep 0.01; done"})
 		b.launch.Restart = state.RestartPolicy{Name: state.RestartAlways}
 		b.launch.StopSignal, b.launch.StopTimeout = tt.signal, &timeout
 		s := b.start()

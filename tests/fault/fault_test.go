@@ -170,7 +170,7 @@ func (b *bench) truth() {
 			if len(b.monitors()) == 0 && strings.Contains(b.ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"), line) {
 				b.t.Errorf("container %s is %s, but nobody will restart it", id, state)
 			}
-		case "created", "exited":
+		case "created", "exited", "removing": // the last until another command goes on with it
 			if members := members(id); len(members) > 0 {
 				b.t.Errorf("container %s is %s, but runs: %v", id, state, members)
 			}
