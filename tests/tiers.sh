@@ -35,16 +35,16 @@ for tier; do
 	echo "== $tier"
 	case $tier in
 	unit) # shellcheck disable=SC2046
-		go_test unit -timeout 8m $(unit_packages) ;;
+		go_test unit -timeout 15m $(unit_packages) ;;
 	root)
-		go_test root -timeout 10m ./tests/script ./tests/fault
-		go_test root -timeout 5m -run 'Recorded|Cases' ./tests/builds ;;
-	systemd) go_test systemd -timeout 8m ./tests/systemd ;;
+		go_test root -timeout 20m ./tests/script ./tests/fault
+		go_test root -timeout 10m -run 'Recorded|Cases' ./tests/builds ;;
+	systemd) go_test systemd -timeout 15m ./tests/systemd ;;
 	builds)
 		go run ./tests/images/mk debian >/dev/null || exit 2
 		go_test builds -timeout 40m ./tests/builds ;;
 	peers) go_test peers -timeout 20m ./tests/peers ;;
-	rootless) go_test rootless -timeout 8m ./tests/rootless ;;
+	rootless) go_test rootless -timeout 15m ./tests/rootless ;;
 	*) echo "tiers.sh: no tier $tier" >&2 && exit 2 ;;
 	esac
 	echo "== $tier: $((SECONDS - start)) s"
