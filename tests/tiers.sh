@@ -39,7 +39,7 @@ for tier; do
 	root)
 		go_test root -timeout 20m ./tests/script ./tests/fault
 		go_test root -timeout 10m -run 'Recorded|Cases' ./tests/builds ;;
-	systemd) go_test systemd -timeout 15m ./tests/systemd ;;
+	systemd) go_test systemd -timeout 25m ./tests/systemd ;;
 	builds)
 		go run ./tests/images/mk debian >/dev/null || exit 2
 		go_test builds -timeout 40m ./tests/builds ;;

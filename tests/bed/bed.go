@@ -90,7 +90,7 @@ func closed(f *os.File, err error) error {
 // directory, as it is called on the bed.
 func Command(dir, tier string) string {
 	return fmt.Sprintf("cd %[1]s/script && SKIFF_TIER=%[2]s SKIFF=%[1]s/skiff SKIFF_TEST_IMAGES=%[1]s/images SKIFF_DOCS=%[1]s"+
-		" exec ./script.test -test.v -test.timeout 400s -test.run 'TestScripts|TestHandbook'", dir, tier)
+		" exec ./script.test -test.v -test.timeout 800s -test.run 'TestScripts|TestHandbook'", dir, tier)
 }
 
 // Run runs a bed and makes each of its scripts a subtest of t.

@@ -25,7 +25,7 @@ func share(t *testing.T) string {
 func TestSystemd(t *testing.T) {
 	dir := share(t)
 	// State is on the guest's disk; what is shared is read over hostfs.
-	bed.Run(t, "../testbed/uml/run.sh", "--timeout", "450", "--share", dir, "--",
+	bed.Run(t, "../testbed/uml/run.sh", "--timeout", "900", "--share", dir, "--",
 		"sh", "-ec", "cp -r /share /var/tmp/bed; "+bed.Command("/var/tmp/bed", "systemd"))
 }
 
@@ -35,7 +35,7 @@ func TestUser(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("../testbed/uml/run.sh", "--timeout", "300", "--share", dir, "--",
+	out, err := exec.Command("../testbed/uml/run.sh", "--timeout", "600", "--share", dir, "--",
 		"sh", "-ex", "/share/session.sh", "sh", "-ex", "/share/user.sh", "/share").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
