@@ -14,7 +14,7 @@ func TestRootless(t *testing.T) {
 		t.Skip("not running as root")
 	}
 	dir := bed.Share(t)
-	args := []string{"--cgroup", "--timeout", "420"}
+	args := []string{"--cgroup", "--timeout", "840"}
 	if _, err := os.Stat("/dev/net/tun"); err == nil {
 		args = append(args, "--tun")
 	}
