@@ -1,12 +1,14 @@
 package state
 
-// Modes of a container's network. ModeContainer is a prefix, followed by an id.
+// Modes of a container's network. ModeContainer is a prefix, followed by an id, and
+// ModePath one, followed by the path of a namespace.
 const (
 	ModeNone      = "none"
 	ModeHost      = "host"
 	ModeBridge    = "bridge"
 	ModePasta     = "pasta"
 	ModeContainer = "container:"
+	ModePath      = "ns:"
 )
 
 // DefaultNetwork is the name of the network that exists from the start.
@@ -14,10 +16,10 @@ const DefaultNetwork = "bridge"
 
 // Network is what was asked of a container's network.
 type Network struct {
-	// Mode is none, host, bridge, pasta or container:<id>. bridge means that the
-	// container is an endpoint of the networks in Endpoints.
+	// Mode is none, host, bridge, pasta, container:<id> or ns:<path>. bridge means that
+	// the container is an endpoint of the networks in Endpoints, whatever their drivers.
 	Mode string `json:"mode"`
-	// Endpoints are the bridge networks to join, the first being the default route.
+	// Endpoints are the networks to join, in this order.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// Ports are the published ports. A HostPort of 0 is chosen at each start.
 	Ports []Port `json:"ports,omitempty"`
@@ -43,6 +45,17 @@ type Endpoint struct {
 	IP6     string   `json:"ip6,omitempty"` // wanted IPv6 address. Docker: --ip6
 	MAC     string   `json:"mac,omitempty"`
 	Aliases []string `json:"aliases,omitempty"`
+	// Interface is the wanted name in the container, HostInterface that of the
+	// other end. Podman: interface_name, host_interface_name.
+	Interface     string `json:"interface,omitempty"`
+	HostInterface string `json:"hostInterface,omitempty"`
+	// Priority chooses the default route: the highest one. Docker: gw-priority
+	Priority int `json:"priority,omitempty"`
+	// Sysctls are the interface's, such as net.ipv4.conf.IFNAME.log_martians=1.
+	// Docker: driver-opt com.docker.network.endpoint.sysctls
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+	// Options are the driver's, as the user wrote them. Docker: --driver-opt
+	Options map[string]string `json:"options,omitempty"`
 }
 
 // Port is one published port. Docker: -p [IP:][HOST:]CONTAINER[/PROTO].
@@ -63,6 +76,8 @@ type NetworkStatus struct {
 	// SandboxKey is the path of the network namespace.
 	SandboxKey string           `json:"sandboxKey,omitempty"`
 	Endpoints  []EndpointStatus `json:"endpoints,omitempty"`
+	// Resolver says that the container's names are answered at 127.0.0.11.
+	Resolver bool `json:"resolver,omitempty"`
 	// Ports are the published ports with the host ports that were chosen.
 	Ports []Port `json:"ports,omitempty"`
 }
@@ -79,4 +94,6 @@ type EndpointStatus struct {
 	PrefixLen6 int    `json:"prefixLen6,omitempty"`
 	Gateway6   string `json:"gateway6,omitempty"`
 	MAC        string `json:"mac,omitempty"`
+	// Names are those that other containers of the network find it by.
+	Names []string `json:"names,omitempty"`
 }

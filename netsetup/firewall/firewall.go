@@ -23,8 +23,17 @@ var (
 // Network is a bridge network as the firewall sees it.
 type Network struct {
 	Bridge  string
-	Subnet  netip.Prefix
+	Subnet  netip.Prefix // zero without IPv4
 	Subnet6 netip.Prefix // zero without IPv6
+	// Internal: nothing is forwarded between the network and anything outside, and
+	// new connections from it do not reach the host.
+	Internal bool
+	// NoMasquerade: the containers' addresses are not translated on the way out.
+	NoMasquerade bool
+	// Apart: containers of the network do not reach each other.
+	Apart bool
+	// Open: the network and others that are open reach each other.
+	Open bool
 }
 
 // Forward is one published port: what arrives for Host goes to To.
