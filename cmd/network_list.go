@@ -92,7 +92,8 @@ func (r networkRow) ID() string {
 func (r networkRow) Name() string               { return r.r.Name }
 func (r networkRow) Driver() string             { return r.r.Driver }
 func (r networkRow) Scope() string              { return "local" }
-func (r networkRow) Internal() bool             { return false }
+func (r networkRow) Internal() bool             { return r.r.Internal }
+func (r networkRow) IPv4() bool                 { return r.r.Subnet != "" || r.r.Name == state.DefaultNetwork }
 func (r networkRow) IPv6() bool                 { return r.r.Subnet6 != "" }
 func (r networkRow) IPv6Enabled() bool          { return r.IPv6() }
 func (r networkRow) DNSEnabled() bool           { return r.document().DNSEnabled }
@@ -102,11 +103,10 @@ func (r networkRow) Subnets() []inspect.Subnet  { return r.document().Subnets }
 func (r networkRow) Options() map[string]string { return r.r.Options }
 func (r networkRow) Label(key string) string    { return r.r.Labels[key] }
 
-// IPAMOptions says how addresses are given out. Podman's, as are the next two,
-// of which networks have none here.
+// IPAMOptions says how addresses are given out. Podman's, as are the next two.
 func (r networkRow) IPAMOptions() map[string]string { return r.document().IPAMOptions }
-func (r networkRow) NetworkDNSServers() []string    { return nil }
-func (r networkRow) Routes() []string               { return nil }
+func (r networkRow) NetworkDNSServers() []string    { return r.r.DNS }
+func (r networkRow) Routes() []inspect.Route        { return r.document().Routes }
 func (r networkRow) CreatedAt() string {
 	return r.r.Created.Local().Format("2006-01-02 15:04:05.999999999 -0700 MST")
 }
@@ -124,8 +124,8 @@ func (r networkRow) document() *inspect.NetworkDocument { return inspect.Network
 // fields are docker's, in its order.
 func (r networkRow) fields() []field {
 	return []field{
-		{"CreatedAt", r.CreatedAt()}, {"Driver", r.Driver()}, {"ID", r.ID()}, {"IPv4", "true"}, {"IPv6", fmt.Sprint(r.IPv6())},
-		{"Internal", "false"}, {"Labels", r.Labels()}, {"Name", r.Name()}, {"Scope", r.Scope()},
+		{"CreatedAt", r.CreatedAt()}, {"Driver", r.Driver()}, {"ID", r.ID()}, {"IPv4", fmt.Sprint(r.IPv4())}, {"IPv6", fmt.Sprint(r.IPv6())},
+		{"Internal", fmt.Sprint(r.Internal())}, {"Labels", r.Labels()}, {"Name", r.Name()}, {"Scope", r.Scope()},
 	}
 }
 

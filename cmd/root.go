@@ -96,12 +96,14 @@ func objects() []command {
 		{name: "manifest remove", new: newManifestRemove},
 		{name: "manifest rm", new: newManifestRm},
 		// Networks.
+		{name: "network create", new: newNetworkCreate},
 		{name: "network exists", new: newNetworkExists},
 		{name: "network inspect", new: newNetworkInspect},
 		{name: "network ls", aliases: []string{"network list"}, new: newNetworkList},
 		{name: "network prune", new: newNetworkPrune},
 		{name: "network reload", new: newNetworkReload},
 		{name: "network rm", aliases: []string{"network remove"}, new: newNetworkRm},
+		{name: "network update", new: newNetworkUpdate},
 		// Volumes.
 		{name: "volume create", new: newVolumeCreate},
 		{name: "volume exists", new: newVolumeExists},

@@ -59,19 +59,27 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 // its id, and the containers. The networks that exist from the start have a
 // record only once they were used.
 func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Container, error) {
-	var r state.NetworkRecord
-	err := os.ErrNotExist
-	if plainName(ref) {
-		err = jsonfile.Read(e.Roots.NetworkRecord(ref), &r)
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		r, err = e.networkByID(ref)
-	}
+	r, err := e.network(ref)
 	if err != nil {
 		return r, nil, err
 	}
 	all, err := e.containers()
 	return r, all, err
+}
+
+// network finds a network by name or the beginning of its id.
+func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
+	if ref == "default" {
+		ref = state.DefaultNetwork
+	}
+	err = os.ErrNotExist
+	if plainName(ref) {
+		err = jsonfile.Read(e.Roots.NetworkRecord(ref), &r)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return e.networkByID(ref)
+	}
+	return r, err
 }
 
 func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {

@@ -73,8 +73,13 @@ type NetworkRecord struct {
 	// isolate=false
 	Open bool `json:"open,omitempty"`
 	// NoDefaultRoute: the network is no way out. Podman: --opt no_default_route
-	NoDefaultRoute bool              `json:"noDefaultRoute,omitempty"`
-	Labels         map[string]string `json:"labels,omitempty"`
+	NoDefaultRoute bool `json:"noDefaultRoute,omitempty"`
+	// NoGateway leaves the bridge without addresses. Docker: --opt
+	// com.docker.network.bridge.gateway_mode_ipv4=isolated
+	NoGateway bool `json:"noGateway,omitempty"`
+	// Metric of the default route; 0 leaves the kernel's. Podman: --opt metric
+	Metric int               `json:"metric,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// Options are the driver's, as the user wrote them.
 	Options map[string]string `json:"options,omitempty"`
 }

@@ -1,8 +1,10 @@
 package inspect
 
 import (
+	"strings"
 	"time"
 
+	"skiff/netsetup/define"
 	"skiff/state"
 )
 
@@ -14,9 +16,11 @@ type NetworkDocument struct {
 	NetworkInterface string                      `json:"network_interface,omitempty"`
 	Created          time.Time                   `json:"created"`
 	Subnets          []Subnet                    `json:"subnets,omitempty"`
+	Routes           []Route                     `json:"routes,omitempty"`
 	IPv6Enabled      bool                        `json:"ipv6_enabled"`
 	Internal         bool                        `json:"internal"`
 	DNSEnabled       bool                        `json:"dns_enabled"`
+	NetworkDNS       []string                    `json:"network_dns_servers,omitempty"`
 	Labels           map[string]string           `json:"labels,omitempty"`
 	Options          map[string]string           `json:"options,omitempty"`
 	IPAMOptions      map[string]string           `json:"ipam_options,omitempty"`
@@ -25,8 +29,23 @@ type NetworkDocument struct {
 
 // Subnet is a network's range of addresses.
 type Subnet struct {
-	Subnet  string `json:"subnet"`
-	Gateway string `json:"gateway,omitempty"`
+	Subnet  string      `json:"subnet"`
+	Gateway string      `json:"gateway,omitempty"`
+	Range   *LeaseRange `json:"lease_range,omitempty"`
+}
+
+// LeaseRange is the part of a subnet that addresses are chosen from.
+type LeaseRange struct {
+	Start string `json:"start_ip,omitempty"`
+	End   string `json:"end_ip,omitempty"`
+}
+
+// Route is a route that each container of a network gets.
+type Route struct {
+	Destination string `json:"destination"`
+	Gateway     string `json:"gateway,omitempty"`
+	Metric      int    `json:"metric,omitempty"`
+	Type        string `json:"route_type,omitempty"`
 }
 
 // NetworkContainer is a container in a network.
@@ -51,14 +70,23 @@ type ContainerAddress struct {
 func Network(r state.NetworkRecord, containers []Container) *NetworkDocument {
 	doc := &NetworkDocument{
 		Name: r.Name, Id: r.ID, Driver: r.Driver, NetworkInterface: r.Bridge, Created: r.Created,
-		IPv6Enabled: r.Subnet6 != "", DNSEnabled: r.Driver == "bridge" && r.Name != state.DefaultNetwork,
+		IPv6Enabled: r.Subnet6 != "", Internal: r.Internal, NetworkDNS: r.DNS, DNSEnabled: HasNames(r),
 		Labels: r.Labels, Options: r.Options, IPAMOptions: map[string]string{"driver": "host-local"},
 		Containers: map[string]NetworkContainer{},
 	}
-	for _, s := range []Subnet{{r.Subnet, r.Gateway}, {r.Subnet6, r.Gateway6}} {
+	if r.Driver != state.DriverBridge {
+		doc.NetworkInterface = r.Parent
+	}
+	if r.NoAddresses {
+		doc.IPAMOptions["driver"] = "none"
+	}
+	for _, s := range []Subnet{{r.Subnet, r.Gateway, leaseRange(r.Range)}, {r.Subnet6, r.Gateway6, leaseRange(r.Range6)}} {
 		if s.Subnet != "" {
 			doc.Subnets = append(doc.Subnets, s)
 		}
+	}
+	for _, t := range r.Routes {
+		doc.Routes = append(doc.Routes, Route(t))
 	}
 	eachEndpoint(r.Name, containers, func(c Container, ep state.EndpointStatus) {
 		a := ContainerAddresses{MacAddress: ep.MAC}
@@ -71,6 +99,23 @@ func Network(r state.NetworkRecord, containers []Container) *NetworkDocument {
 		doc.Containers[c.Config.ID] = NetworkContainer{c.Config.Name, map[string]ContainerAddresses{ep.Interface: a}}
 	})
 	return doc
+}
+
+// HasNames says whether the network's containers have names in it.
+func HasNames(r state.NetworkRecord) bool {
+	switch r.Driver {
+	case state.DriverBridge, state.DriverMacvlan, state.DriverIpvlan:
+		return r.Name != state.DefaultNetwork && !r.NoDNS
+	}
+	return false
+}
+
+func leaseRange(s string) *LeaseRange {
+	first, last, err := define.ParseRange(s)
+	if err != nil {
+		return nil
+	}
+	return &LeaseRange{first.String(), last.String()}
 }
 
 func eachEndpoint(network string, containers []Container, use func(Container, state.EndpointStatus)) {
@@ -115,8 +160,10 @@ type DockerIPAM struct {
 
 // DockerSubnet is a network's range of addresses.
 type DockerSubnet struct {
-	Subnet  string
-	Gateway string `json:",omitempty"`
+	Subnet             string
+	IPRange            string            `json:",omitempty"`
+	Gateway            string            `json:",omitempty"`
+	AuxiliaryAddresses map[string]string `json:",omitempty"`
 }
 
 // DockerNetworkContainer is a container in a network.
@@ -128,11 +175,13 @@ type DockerNetworkContainer struct {
 func NetworkForDocker(r state.NetworkRecord, containers []Container) *DockerNetwork {
 	doc := &DockerNetwork{
 		Name: r.Name, Id: r.ID, Created: r.Created, Scope: "local", Driver: r.Driver,
-		EnableIPv4: true, EnableIPv6: r.Subnet6 != "", IPAM: DockerIPAM{Driver: "default"},
+		EnableIPv4: r.Subnet != "" || r.Name == state.DefaultNetwork, EnableIPv6: r.Subnet6 != "", IPAM: DockerIPAM{Driver: "default"},
+		Internal:   r.Internal,
 		Containers: map[string]DockerNetworkContainer{}, Options: nonNil(r.Options), Labels: nonNil(r.Labels),
 	}
-	for _, s := range []DockerSubnet{{r.Subnet, r.Gateway}, {r.Subnet6, r.Gateway6}} {
+	for i, s := range []DockerSubnet{{r.Subnet, r.Range, r.Gateway, nil}, {r.Subnet6, r.Range6, r.Gateway6, nil}} {
 		if s.Subnet != "" {
+			s.AuxiliaryAddresses = auxiliary(r.Reserved, i == 1)
 			doc.IPAM.Config = append(doc.IPAM.Config, s)
 		}
 	}
@@ -148,4 +197,18 @@ func NetworkForDocker(r state.NetworkRecord, containers []Container) *DockerNetw
 		doc.Containers[c.Config.ID] = n
 	})
 	return doc
+}
+
+// auxiliary are the reserved addresses of one family.
+func auxiliary(reserved map[string]string, six bool) map[string]string {
+	var out map[string]string
+	for name, a := range reserved {
+		if strings.Contains(a, ":") == six {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = a
+		}
+	}
+	return out
 }

@@ -148,6 +148,9 @@ func (r Roots) NetworkRecord(name string) string {
 	return filepath.Join(r.Data, "networks", name+".json")
 }
 
+// NetworksLock is held by whoever makes a network or changes a network's record.
+func (r Roots) NetworksLock() string { return filepath.Join(r.Data, "networks", ".lock") }
+
 // Network is a network's directory below the run root: leases and lock.
 func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
 
