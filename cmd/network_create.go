@@ -89,7 +89,7 @@ func networkRequest(c *cli.Context) (q define.Request, err error) {
 	q = define.Request{
 		Name: c.Args().First(), Driver: c.String("driver"), IPAM: c.String("ipam-driver"), Interface: c.String("interface-name"),
 		Gateways: c.StringSlice("gateway"), Ranges: c.StringSlice("ip-range"), DNS: c.StringSlice("dns"), Routes: c.StringSlice("route"),
-		IPv6: c.Bool("ipv6"), NoIPv4: !c.Bool("ipv4"), Internal: c.Bool("internal"), NoDNS: c.Bool("disable-dns"),
+		IPv6: c.Bool("ipv6"), NoIPv4: !c.Bool("ipv4"), Internal: c.Bool("internal"), NoDNS: c.Bool("disable-dns"), Attachable: c.Bool("attachable"),
 	}
 	q.Subnets = c.StringSlice("subnet")
 	if s := c.String("scope"); s != "" && s != "local" {

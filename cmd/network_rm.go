@@ -33,7 +33,7 @@ func removeNetworks(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	remove := func(name string) (string, error) { return name, e.NetworkRemove(name) }
+	remove := func(name string) (string, error) { return name, e.NetworkRemove(name, app.Docker) }
 	return removeEach(app, c.Args().Slice(), c.Bool("force"), remove, nil)
 }
 
@@ -79,6 +79,9 @@ func pruneNetworks(app *App, c *cli.Context) error {
 	}
 	for _, name := range removed {
 		fmt.Fprintln(app.Out, name)
+	}
+	if app.Docker && len(removed) > 0 {
+		fmt.Fprintln(app.Out)
 	}
 	return err
 }

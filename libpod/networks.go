@@ -81,7 +81,7 @@ func (e *Engine) danglingNetworks(f Filter) (predicate[state.NetworkRecord], err
 	if f.Value != "true" && f.Value != "false" {
 		return nil, badFilter(f, "want true or false")
 	}
-	users, err := e.networkUsers()
+	users, err := e.networkUsers(false)
 	if err != nil {
 		return nil, err
 	}
@@ -91,14 +91,17 @@ func (e *Engine) danglingNetworks(f Filter) (predicate[state.NetworkRecord], err
 }
 
 // networkUsers gives the names of the containers that are to join each network,
-// whether they run or not.
-func (e *Engine) networkUsers() (map[string][]string, error) {
+// whether they run or not, unless those alone count that do.
+func (e *Engine) networkUsers(active bool) (map[string][]string, error) {
 	all, err := e.containers()
 	if err != nil {
 		return nil, err
 	}
 	users := map[string][]string{}
 	for _, c := range all {
+		if active && !c.Status.Phase.Active() {
+			continue
+		}
 		for _, ep := range c.Config.Network.Endpoints {
 			users[ep.Network] = append(users[ep.Network], c.Config.Name)
 		}
@@ -106,8 +109,10 @@ func (e *Engine) networkUsers() (map[string][]string, error) {
 	return users, nil
 }
 
-// NetworkRemove removes a network of the user's that no container is to join.
-func (e *Engine) NetworkRemove(ref string) error {
+// NetworkRemove removes a network of the user's that no container is to join, or
+// that none is in where active says that the others do not count (Docker's rule:
+// they cannot be started then).
+func (e *Engine) NetworkRemove(ref string, active bool) error {
 	r, _, err := e.NetworkInspect(ref)
 	if err != nil {
 		return err
@@ -115,7 +120,7 @@ func (e *Engine) NetworkRemove(ref string) error {
 	if isPredefined(r.Name) {
 		return state.Errorf(state.ErrInvalid, "cannot remove network %q: it is pre-defined", r.Name)
 	}
-	users, err := e.networkUsers()
+	users, err := e.networkUsers(active)
 	if err != nil {
 		return err
 	}
@@ -143,7 +148,7 @@ func (e *Engine) NetworkPrune(filters []Filter) (removed []string, err error) {
 		}
 	}
 	all, unreadable := e.NetworkList(filters)
-	users, err := e.networkUsers()
+	users, err := e.networkUsers(false)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,8 @@ type NetworkRecord struct {
 	NoAddresses bool `json:"noAddresses,omitempty"`
 	// Internal keeps the network from everything outside. Docker: --internal
 	Internal bool `json:"internal,omitempty"`
+	// Attachable is kept for Docker's documents and means nothing more.
+	Attachable bool `json:"attachable,omitempty"`
 	// NoDNS: containers have no names in it. Podman: --disable-dns
 	NoDNS bool `json:"noDns,omitempty"`
 	// DNS are the name servers for what is no name of the network's. Podman: --dns

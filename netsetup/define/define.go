@@ -27,6 +27,7 @@ type Request struct {
 	Reserved                  map[string]string // --aux-address
 	IPv6, NoIPv4              bool
 	Internal, NoDNS           bool
+	Attachable                bool
 	DNS                       []string
 	Routes                    []string
 	IPAM                      string // host-local (Docker: default), none
@@ -53,7 +54,7 @@ func Record(q Request) (r state.NetworkRecord, err error) {
 		return r, err
 	}
 	r = state.NetworkRecord{Version: state.NetworkVersion, Name: q.Name, Driver: q.Driver, Internal: q.Internal,
-		NoDNS: q.NoDNS, Labels: q.Labels, Options: q.Options, Given: len(q.Subnets) > 0}
+		Attachable: q.Attachable, NoDNS: q.NoDNS, Labels: q.Labels, Options: q.Options, Given: len(q.Subnets) > 0}
 	for _, step := range []func(*state.NetworkRecord, Request) error{driver, device, options, addresses, reserved, servers, routes, ipam, fits} {
 		if err := step(&r, q); err != nil {
 			return r, err
