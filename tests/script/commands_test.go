@@ -33,6 +33,7 @@ import (
 //	http URL                   fetches the page, again until the server answers
 //	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
+//	neighbour DEVICE …         another host, see cmdNeighbour
 //	mounts OPTIONS…            what run mounts with the options is what runc mounts
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -40,7 +41,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
 		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
-		"mounts": cmdMounts,
+		"mounts": cmdMounts, "neighbour": cmdNeighbour,
 	}
 }
 
