@@ -26,12 +26,28 @@ func (e *Engine) ContainerInspect(ref string, size bool) (inspect.Container, err
 	if img, err := e.Images.Load(c.Config.Image.ID); err == nil {
 		c.Image = img // a container outlives its image
 	}
+	c.NetworkIDs = e.networkIDs(c.Config.Network)
 	if size {
 		if err := e.measure(&c); err != nil {
 			return inspect.Container{}, err
 		}
 	}
 	return c, nil
+}
+
+// networkIDs are the ids of a container's networks by name; one that is gone has
+// none.
+func (e *Engine) networkIDs(n state.Network) map[string]string {
+	ids := map[string]string{}
+	for _, r := range e.predefinedNetworks() {
+		ids[r.Name] = r.ID
+	}
+	for _, ep := range n.Endpoints {
+		if r, err := e.Networks().LoadNetwork(ep.Network); err == nil {
+			ids[ep.Network] = r.ID
+		}
+	}
+	return ids
 }
 
 // PublishedPorts are the ports of a container as they are now.

@@ -25,7 +25,10 @@ type Container struct {
 	// SizeRw and SizeRoot are bytes: the writable layer, and all of the root file
 	// system. Nil where they were not asked for.
 	SizeRw, SizeRoot *int64
-	Namespaces       Namespaces
+	// NetworkIDs are the ids of its networks by name; nil where they were not asked
+	// for.
+	NetworkIDs map[string]string
+	Namespaces Namespaces
 	// Health is nil for a container without health check, and for one that has
 	// never run.
 	Health *state.Health

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,8 @@ func testContainer() Container {
 	started := time.Date(2024, 5, 6, 7, 8, 10, 0, time.UTC)
 	one, timeout := int64(10), 3
 	return Container{
-		Roots: dirs.Roots{Data: "/data", Run: "/run"}, Image: testImage(),
+		NetworkIDs: map[string]string{"bridge": strings.Repeat("b", 64), "app": strings.Repeat("a", 64)},
+		Roots:      dirs.Roots{Data: "/data", Run: "/run"}, Image: testImage(),
 		Config: &state.Config{
 			ID: testID('c'), Name: "web", Created: started.Add(-time.Second), CreateCommand: []string{"skiff", "run"},
 			Image:   state.ImageRef{ID: testID('a'), Name: "docker.io/library/httpd:2.4", Given: "httpd:2.4"},

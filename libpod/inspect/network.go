@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 
 	"skiff/state"
@@ -28,6 +30,7 @@ type EndpointSettings struct {
 	Links      []string
 	Aliases    []string
 	DNSNames   []string `json:",omitempty"`
+	GwPriority int      `json:",omitempty"`
 }
 
 // NetworkSettings is the network that a container has.
@@ -61,18 +64,34 @@ func networkSettings(c Container, dockerStyle bool) *NetworkSettings {
 	}
 	if c.Config.Network.Mode != state.ModeBridge {
 		if m := c.Config.Network.Mode; dockerStyle && (m == state.ModeHost || m == state.ModeNone) {
-			n.Networks[m] = &EndpointSettings{NetworkID: m}
+			n.Networks[m] = &EndpointSettings{NetworkID: c.NetworkIDs[m]}
+			if c.Status.Phase.Active() {
+				n.Networks[m].EndpointID = endpointID(c, m)
+			}
 		}
 		return n
 	}
 	for i, want := range c.Config.Network.Endpoints {
 		ep := endpoint(c, want, live[want.Network])
+		if dockerStyle {
+			ep.NetworkID = c.NetworkIDs[want.Network]
+			if live[want.Network].Interface != "" {
+				ep.EndpointID = endpointID(c, want.Network)
+			}
+		}
 		n.Networks[want.Network] = ep
 		if i == 0 && (!dockerStyle || want.Network == state.DefaultNetwork) {
 			n.Address = ep.Address
 		}
 	}
 	return n
+}
+
+// endpointID is made up of the two things that an endpoint is between: it has no
+// record of its own.
+func endpointID(c Container, network string) string {
+	sum := sha256.Sum256([]byte(c.Config.ID + " " + c.NetworkIDs[network]))
+	return hex.EncodeToString(sum[:])
 }
 
 func endpoint(c Container, want state.Endpoint, is state.EndpointStatus) *EndpointSettings {
@@ -82,7 +101,7 @@ func endpoint(c Container, want state.Endpoint, is state.EndpointStatus) *Endpoi
 			IPv6Gateway: is.Gateway6, GlobalIPv6Address: is.IP6, GlobalIPv6PrefixLen: is.PrefixLen6,
 			MacAddress: is.MAC,
 		},
-		NetworkID: want.Network,
+		NetworkID: want.Network, DriverOpts: want.Options, GwPriority: want.Priority, DNSNames: is.Names,
 	}
 	if want.IP != "" || want.IP6 != "" {
 		ep.IPAMConfig = map[string]string{}

@@ -187,7 +187,8 @@ func NetworkForDocker(r state.NetworkRecord, containers []Container) *DockerNetw
 	}
 	doc.IPAM.Config = list(doc.IPAM.Config)
 	eachEndpoint(r.Name, containers, func(c Container, ep state.EndpointStatus) {
-		n := DockerNetworkContainer{Name: c.Config.Name, MacAddress: ep.MAC}
+		c.NetworkIDs = map[string]string{r.Name: r.ID}
+		n := DockerNetworkContainer{Name: c.Config.Name, EndpointID: endpointID(c, r.Name), MacAddress: ep.MAC}
 		if ep.IP != "" {
 			n.IPv4Address = ep.IP + "/" + itoa(ep.PrefixLen)
 		}
