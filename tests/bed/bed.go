@@ -6,6 +6,7 @@ package bed
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -87,10 +88,11 @@ func closed(f *os.File, err error) error {
 }
 
 // Command is the shell command that runs a tier's scripts in the shared
-// directory, as it is called on the bed.
+// directory, as it is called on the bed. SKIFF_SCRIPTS chooses among them, as
+// go test -run does.
 func Command(dir, tier string) string {
 	return fmt.Sprintf("cd %[1]s/script && SKIFF_TIER=%[2]s SKIFF=%[1]s/skiff SKIFF_TEST_IMAGES=%[1]s/images SKIFF_DOCS=%[1]s"+
-		" exec ./script.test -test.v -test.timeout 800s -test.run 'TestScripts|TestHandbook'", dir, tier)
+		" exec ./script.test -test.v -test.timeout 800s -test.run '%[3]s'", dir, tier, cmp.Or(os.Getenv("SKIFF_SCRIPTS"), "TestScripts|TestHandbook"))
 }
 
 // Run runs a bed and makes each of its scripts a subtest of t.
