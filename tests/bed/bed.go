@@ -122,7 +122,7 @@ func Run(t *testing.T, name string, args ...string) {
 			}
 		})
 	}
-	if err != nil || n < 5 {
+	if err != nil || n < 5 && os.Getenv("SKIFF_SCRIPTS") == "" {
 		t.Errorf("%s: %v, %d scripts ran\n%s", filepath.Base(name), err, n, out.String())
 	}
 }
