@@ -146,13 +146,13 @@ func (e *Entry) remove(roots dirs.Roots, trash string) error {
 	return safepath.RemoveAll(gone)
 }
 
-// pruneResults removes what is remembered of images: it is small and of no worth
-// without the steps.
+// pruneResults removes what is remembered of images and downloads: it is small and of
+// no worth without the steps.
 func pruneResults(roots dirs.Roots, f Filter, now time.Time) {
 	if f.Keep > 0 || len(f.Match) > 0 {
 		return
 	}
-	for _, dir := range []string{roots.BuildResults(), roots.BuildContexts()} {
+	for _, dir := range []string{roots.BuildResults(), roots.BuildDownloads(), roots.BuildContexts()} {
 		entries, _ := readDir(dir)
 		for _, e := range entries {
 			if st, err := e.Info(); err == nil && (f.Unused == 0 || now.Sub(st.ModTime()) > f.Unused) {
