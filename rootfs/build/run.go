@@ -17,6 +17,7 @@ import (
 	"skiff/rootfs/build/mounts"
 	"skiff/rootfs/build/recipe"
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/vendordevice"
 )
 
 // ExitError is the exit status of a RUN's program.
@@ -118,8 +119,8 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 		Args: run.Args, Env: append(clip(run.Env), vars.Env...), EnvFile: vars.File, Cwd: run.Cwd, User: run.User,
 		Network: run.Network, Insecure: run.Insecure, Mounts: append(list, scripts...), Title: w.step.Title,
 	}
-	for _, d := range run.Devices {
-		step.Devices = append(step.Devices, d.Name)
+	if step.Devices, err = s.devices(run.Devices, v.Stderr()); err != nil {
+		return err
 	}
 	stdio, finish, err := outputs(v)
 	if err != nil {
@@ -139,6 +140,23 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}
 	}
 	return nil
+}
+
+// devices are the names of the vendors' devices that a step asks for. What of them the
+// machine lacks is left out, and told, unless the step requires it.
+func (s *solver) devices(asked []*instructions.Device, notes io.Writer) ([]string, error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	var wanted []vendordevice.Wanted
+	for _, d := range asked {
+		wanted = append(wanted, vendordevice.Wanted{Name: d.Name, Required: d.Required})
+	}
+	names, lacking, err := vendordevice.Find(s.Request.DeviceDirs, wanted)
+	for _, d := range lacking {
+		fmt.Fprintf(notes, "the step goes on without the device %q: no vendor describes it\n", d)
+	}
+	return names, err
 }
 
 // outputs are the descriptors of a program whose output the display shows. finish
