@@ -102,23 +102,35 @@ func (s *solver) layersOf(ctx context.Context, list []mountSource) ([]string, er
 // execute has the engine run the program.
 func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v vertical, sources mountSources) error {
 	run := w.step.Run
-	list, vars, done, err := mounts.Resolve(ctx, run.Mounts, mounts.Provider{
+	list, vars, release, err := mounts.Resolve(ctx, run.Mounts, mounts.Provider{
 		Roots: s.Request.Roots, Cwd: run.Cwd, Secrets: s.opt.Secrets, SSH: s.opt.SSH,
 		Layers: func(from string) ([]string, error) { return s.layersOf(ctx, sources[from]) },
 	})
 	if err != nil {
 		return err
 	}
-	defer done()
-	scripts, err := hereDocuments(filepath.Dir(into.Upper), run)
-	if err != nil {
-		return err
-	}
 	step := imagecall.Step{
 		Lower: w.below, Upper: into.Upper, Work: into.Work,
 		Args: run.Args, Env: append(clip(run.Env), vars.Env...), EnvFile: vars.File, Cwd: run.Cwd, User: run.User,
-		Network: run.Network, Insecure: run.Insecure, Mounts: append(list, scripts...), Title: w.step.Title,
+		Network: run.Network, Insecure: run.Insecure, Mounts: list, Title: w.step.Title,
 	}
+	err = s.program(ctx, &step, run, v)
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		s.rememberShell(step, release)
+	} else {
+		release()
+	}
+	return err
+}
+
+// program completes the step with what is its own, and runs it.
+func (s *solver) program(ctx context.Context, step *imagecall.Step, run *recipe.Run, v vertical) error {
+	scripts, err := hereDocuments(filepath.Dir(step.Upper), run)
+	if err != nil {
+		return err
+	}
+	step.Mounts = append(step.Mounts, scripts...)
 	if step.Devices, err = s.devices(run.Devices, v.Stderr()); err != nil {
 		return err
 	}
@@ -126,7 +138,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	if err != nil {
 		return err
 	}
-	res, err := s.Runner.Run(ctx, step, stdio)
+	res, err := s.Runner.Run(ctx, *step, stdio)
 	finish()
 	switch {
 	case err != nil:
@@ -136,7 +148,6 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	case res.Error != "":
 		return &StartError{Msg: res.Error, Code: res.Code}
 	case res.Code != 0:
-		s.rememberShell(step)
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}
 	}
 	return nil
