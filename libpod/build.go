@@ -43,6 +43,7 @@ type BuildRequest struct {
 // ImageCall. No container of the build is left when it returns.
 func (e *Engine) Build(ctx context.Context, req BuildRequest, s Streams) (imagecall.Result, error) {
 	call := imagecall.Request{Op: imagecall.OpBuild, Build: &req.Build}
+	call.Build.CachePolicy = e.Settings.BuildCache
 	call.DeviceDirs = e.Settings.Engine.VendorDirs
 	if t := req.Template; t != nil {
 		call.Policy, call.Platform, call.Quiet = t.Pull, t.Platform, t.Quiet

@@ -142,7 +142,11 @@ func (b *Builder) prepare() (err error) {
 // cut keeps the cache within its limits. It is no part of the build: what cannot
 // be removed now is tried again after the next one.
 func (b *Builder) cut() {
-	if _, err := b.cache.Cut(cache.DefaultLimits(b.Request.Roots)); err != nil {
+	limits, err := cache.LimitsOf(b.Request.Roots, b.opt.CachePolicy)
+	if err == nil {
+		_, err = b.cache.Cut(limits)
+	}
+	if err != nil {
 		fmt.Fprintln(b.Err, "cannot cut the build cache:", err)
 	}
 }
