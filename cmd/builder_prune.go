@@ -23,12 +23,14 @@ nothing. What a build uses at the moment stays. It asks first.
 Examples:
 skiff builder prune -f
 skiff builder prune -af --filter until=24h
-skiff builder prune -af --keep-storage 10gb`,
+skiff builder prune -af --max-used-space 10gb`,
 		Flags: []cli.Flag{
 			toggle("Remove also what images share with the cache", "all", "a"),
 			list("Remove only what matches, such as until=24h or type=exec.cachemount", "filter"),
 			toggle("Do not ask", "force", "f"),
-			text("Leave so many `bytes`, what was used last", "keep-storage", "reserved-space", "max-used-space"),
+			text("Leave at most so many `bytes`, what was used last", "max-used-space"),
+			text("Remove until so many `bytes` of the file system are free", "min-free-space"),
+			text("Leave so many `bytes` in any case, what was used last", "reserved-space", "keep-storage"),
 			toggle("Print also types and sizes", "verbose"),
 			text("Builder to prune; there is only default", "builder"),
 		},
@@ -45,9 +47,13 @@ func pruneBuilder(app *App, c *cli.Context) error {
 	if opt.Filters, err = libpod.ParseFilters("build cache", c.StringSlice("filter")); err != nil {
 		return err
 	}
-	if s := c.String("keep-storage"); s != "" {
-		if opt.Keep, err = parse.Size(s); err != nil {
-			return usage(fmt.Errorf("invalid value %q for --keep-storage: %w", s, err))
+	for name, to := range map[string]*int64{
+		"max-used-space": &opt.Space.MaxUsed, "min-free-space": &opt.Space.MinFree, "reserved-space": &opt.Space.Reserved,
+	} {
+		if s := c.String(name); s != "" {
+			if *to, err = parse.Size(s); err != nil {
+				return usage(fmt.Errorf("invalid value %q for --%s: %w", s, name, err))
+			}
 		}
 	}
 	what := "all dangling build cache"

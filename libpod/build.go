@@ -18,7 +18,8 @@ const (
 	AllowInsecure = "security.insecure"
 	// AllowHostNetwork permits RUN --network=host where the build has another network.
 	AllowHostNetwork = "network.host"
-	// AllowDevice permits RUN --device, with =NAME of that device only.
+	// AllowDevice permits RUN --device, with =VENDOR/CLASS=NAME of that device only and
+	// with =VENDOR/CLASS of those of that kind.
 	AllowDevice = "device"
 )
 
@@ -42,6 +43,8 @@ type BuildRequest struct {
 // ImageCall. No container of the build is left when it returns.
 func (e *Engine) Build(ctx context.Context, req BuildRequest, s Streams) (imagecall.Result, error) {
 	call := imagecall.Request{Op: imagecall.OpBuild, Build: &req.Build}
+	call.Build.CachePolicy = e.Settings.BuildCache
+	call.DeviceDirs = e.Settings.Engine.VendorDirs
 	if t := req.Template; t != nil {
 		call.Policy, call.Platform, call.Quiet = t.Pull, t.Platform, t.Quiet
 		call.AuthFile, call.CertDir, call.TLSVerify = t.Authfile, t.CertDir, t.TLSVerify

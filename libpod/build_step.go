@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -256,7 +257,8 @@ func (r *stepRun) permitted(step imagecall.Step) error {
 		return state.Errorf(state.ErrInvalid, "there is nothing to run")
 	}
 	for _, d := range step.Devices {
-		if !allowed(AllowDevice) && !allowed(AllowDevice+"="+d) {
+		kind, _, _ := strings.Cut(d, "=")
+		if !slices.ContainsFunc([]string{"", "=" + d, "=" + kind, "=" + kind + "=*"}, func(of string) bool { return allowed(AllowDevice + of) }) {
 			return state.Errorf(state.ErrInvalid, "%s is not allowed: use --allow %s=%s to permit RUN --device=%s", AllowDevice, AllowDevice, d, d)
 		}
 	}

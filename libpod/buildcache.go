@@ -44,14 +44,14 @@ func (u DiskUsage) buildTotal() Total {
 type PruneBuildOptions struct {
 	// All takes also what images have the files of.
 	All bool
-	// Keep is how many bytes may stay; 0 is none.
-	Keep    int64
+	// Space says how much may stay; the zero value is nothing.
+	Space   cache.Space
 	Filters []Filter
 }
 
 // PruneBuildCache removes what builds keep and no build uses at the moment.
 func (e *Engine) PruneBuildCache(opt PruneBuildOptions) (cache.Freed, error) {
-	f := cache.Filter{All: opt.All, Keep: opt.Keep}
+	f := cache.Filter{All: opt.All, Space: opt.Space}
 	for _, w := range opt.Filters {
 		if w.Key == "until" || w.Key == "unused-for" {
 			t, err := ParseMoment(w.Value, time.Now())

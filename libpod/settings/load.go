@@ -110,6 +110,8 @@ func (s *Settings) merge(doc document, syn Syntax, unknown func(string)) error {
 			use = s.Containers.setters(syn)
 		case "network":
 			use = s.Network.setters()
+		case "build_cache":
+			use = buildCacheSetters(&s.BuildCache, syn)
 		case "secrets", "configmaps", "machine", "farms", "podmansh":
 			continue // tables of other programs
 		}

@@ -8,6 +8,7 @@ package settings
 import (
 	"time"
 
+	"skiff/rootfs/imagecall"
 	"skiff/state"
 )
 
@@ -17,6 +18,8 @@ type Settings struct {
 	Engine     Engine
 	Containers Containers
 	Network    Network
+	// BuildCache is the table [build_cache], which no other program has.
+	BuildCache imagecall.CachePolicy
 	// Files are the files that were read, in the order in which later ones
 	// override earlier ones.
 	Files []string

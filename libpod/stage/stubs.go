@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,7 +95,7 @@ func (s *starter) placeless(mounts []specs.Mount) (out []stub, err error) {
 			return nil, fmt.Errorf("cannot mount on %q: %w", m.Destination, err)
 		}
 		st := stub{path: place, dir: true, free: m.Type == "tmpfs"}
-		if m.Type == "bind" {
+		if isBind(m) {
 			source, err := os.Stat(m.Source)
 			if err != nil {
 				return nil, fmt.Errorf("cannot mount on %q: %w", m.Destination, err)
@@ -104,6 +105,11 @@ func (s *starter) placeless(mounts []specs.Mount) (out []stub, err error) {
 		out = append(out, st)
 	}
 	return out, nil
+}
+
+// isBind knows also those of vendors' devices, of which the options alone say it.
+func isBind(m specs.Mount) bool {
+	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
 }
 
 func within(place string, dirs []string) bool {

@@ -67,6 +67,10 @@ type Builder struct {
 	scratch string
 	// names are those of --tag, in full.
 	names []string
+	// added are the images that this build has put into the store, by id, and pushed
+	// is the digest of what it has sent last.
+	added  map[string]bool
+	pushed string
 	// indexAnnotations are those of the index of several images.
 	indexAnnotations map[string]string
 
@@ -87,7 +91,7 @@ type Builder struct {
 func Build(ctx context.Context, t Tools) (res imagecall.Result, err error) {
 	b := &Builder{
 		Tools: t, opt: t.Request.Build, began: time.Now(), host: hostPlatform(),
-		bases: map[string]*base{}, open: sync.OnceValues(t.Open),
+		bases: map[string]*base{}, added: map[string]bool{}, open: sync.OnceValues(t.Open),
 	}
 	if b.opt == nil {
 		return res, errors.New("cannot build: nothing says what")
@@ -142,7 +146,11 @@ func (b *Builder) prepare() (err error) {
 // cut keeps the cache within its limits. It is no part of the build: what cannot
 // be removed now is tried again after the next one.
 func (b *Builder) cut() {
-	if _, err := b.cache.Cut(cache.DefaultLimits(b.Request.Roots)); err != nil {
+	limits, err := cache.LimitsOf(b.Request.Roots, b.opt.CachePolicy)
+	if err == nil {
+		_, err = b.cache.Cut(limits)
+	}
+	if err != nil {
 		fmt.Fprintln(b.Err, "cannot cut the build cache:", err)
 	}
 }

@@ -31,6 +31,9 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 		if err != nil {
 			return err
 		}
+		if err := s.remember(r); err != nil {
+			return err
+		}
 		remotes, parts = append(remotes, r), append(parts, src, identity)
 	}
 	if len(local) > 0 && c.Checksum != "" {
@@ -61,6 +64,12 @@ func (s *solver) copy(ctx context.Context, out *stageResult, w *work) error {
 			item, err := r.item(ctx)
 			if err != nil {
 				return err
+			}
+			if r.Changed() {
+				w.stale.Store(true)
+				if err := s.remember(r); err != nil {
+					return err
+				}
 			}
 			items = append(items, item)
 		}

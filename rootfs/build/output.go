@@ -14,6 +14,7 @@ import (
 	"skiff/rootfs/layer"
 	"skiff/rootfs/registry"
 	"skiff/rootfs/store"
+	"skiff/state"
 )
 
 // checkOutputs looks at where the result is to go before anything is built.
@@ -36,6 +37,14 @@ func (b *Builder) checkOutputs(platforms int) (err error) {
 	}
 	b.indexAnnotations = maps.Clone(b.opt.Annotations)
 	for _, p := range b.opt.Outputs {
+		if epoch, err := output.Epoch(p); err != nil {
+			return err
+		} else if epoch != nil {
+			b.opt.Timestamp = epoch
+		}
+		if format := output.Format(p); format != "" {
+			b.opt.Format = format
+		}
 		manifest, index := output.Annotations(p)
 		b.opt.Annotations = joined(b.opt.Annotations, manifest)
 		b.indexAnnotations = joined(b.indexAnnotations, index)
@@ -80,6 +89,7 @@ func (b *Builder) export(ctx context.Context, results []*result) (res imagecall.
 		}})
 	}
 	if slices.ContainsFunc(b.opt.Outputs, output.NeedsImage) {
+		defer func() { err = errors.Join(err, b.forgetImages(context.WithoutCancel(ctx), made)) }()
 		err := b.vertex(progress.Vertex{ID: key("export"), Name: "exporting to image"}, func(v vertical) error {
 			return b.makeImages(ctx, v, results, &made, &res)
 		})
@@ -91,14 +101,18 @@ func (b *Builder) export(ctx context.Context, results []*result) (res imagecall.
 		if !handsOver(p) {
 			continue
 		}
-		err := b.vertex(progress.Vertex{ID: key("output", p.Type, p.Attrs["dest"]), Name: "exporting to " + p.Type}, func(vertical) error {
+		err := b.vertex(progress.Vertex{ID: key("output", p.Type, p.Attrs["dest"]), Name: "exporting to " + p.Type}, func(v vertical) error {
 			var s *registry.Session
 			if output.NeedsImage(p) {
 				if s, err = b.open(); err != nil {
 					return err
 				}
 			}
-			_, err := output.Write(ctx, s, p, made)
+			sent, err := output.Write(ctx, s, p, made)
+			for _, img := range sent {
+				b.pushed = img.Digest
+				v.Status("pushing manifest for "+img.Name+"@"+img.Digest, 1, 1)
+			}
 			return err
 		})
 		if err != nil {
@@ -106,6 +120,31 @@ func (b *Builder) export(ctx context.Context, results []*result) (res imagecall.
 		}
 	}
 	return res, nil
+}
+
+// forgetImages removes what this build has put into the store only to hand it over.
+func (b *Builder) forgetImages(ctx context.Context, made output.Result) error {
+	if b.opt.Manifest != "" || slices.ContainsFunc(b.opt.Outputs, output.InStore) {
+		return nil
+	}
+	s, err := b.open()
+	if err != nil {
+		return err
+	}
+	ids := []string{made.Index}
+	for _, m := range made.Images {
+		ids = append(ids, m.ID)
+	}
+	for _, id := range ids {
+		if !b.added[id] {
+			continue
+		}
+		_, err := s.Store.Remove(ctx, id, store.RemoveOptions{Nameless: true, NoPrune: true})
+		if err != nil && !errors.Is(err, state.ErrInUse) && !errors.Is(err, state.ErrNotFound) {
+			return fmt.Errorf("cannot remove the image, which was to go elsewhere: %w", err)
+		}
+	}
+	return nil
 }
 
 // handsOver reports whether anything is left to do when the image is in the store.
@@ -140,7 +179,7 @@ func (b *Builder) makeImages(ctx context.Context, v vertical, results []*result,
 		if len(own) > 0 {
 			img.Name = own[0]
 		}
-		made.Images[i].ID = img.ID
+		made.Images[i].ID, b.added[img.ID] = img.ID, img.Changed
 		res.Images = append(res.Images, img)
 		members = append(members, store.Instance{Image: img.ID})
 	}
@@ -183,7 +222,7 @@ func (b *Builder) makeIndex(ctx context.Context, members []store.Instance, names
 		if err != nil {
 			return err
 		}
-		made.Index = index.ID
+		made.Index, b.added[index.ID] = index.ID, true
 		res.Images = []imagecall.Image{{ID: index.ID, Digest: index.Digest, Changed: true}}
 		if len(names) > 0 {
 			res.Images[0].Name = names[0]

@@ -5,6 +5,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
+	"skiff/rootfs/build/cache"
 	"skiff/rootfs/build/fetch"
 	"skiff/rootfs/build/place"
 	"skiff/rootfs/build/recipe"
@@ -42,6 +45,7 @@ func (in *inputs) fetchOptions() fetch.Options {
 // remote is something that ADD gets from the network.
 type remote struct {
 	*fetch.Source
+	name   string
 	unpack bool
 }
 
@@ -55,12 +59,26 @@ func (s *solver) remote(src string, c *recipe.Copy) (*remote, error) {
 	if strings.Contains(src, ":") || strings.HasPrefix(src, "git@") {
 		o.Checksum = c.Checksum
 	}
+	if o.Checksum == "" && !s.opt.NoCache {
+		d := s.cache.Download(src)
+		o.Known = fetch.Copy{Digest: digest.Digest(d.Digest), ETag: d.ETag, LastModified: d.LastModified}
+	}
 	got, err := fetch.Parse(src, false, o)
 	if got == nil || err != nil {
 		return nil, err
 	}
 	s.later(got.Close)
-	return &remote{Source: got, unpack: c.Unpack != nil && *c.Unpack}, nil
+	return &remote{Source: got, name: src, unpack: c.Unpack != nil && *c.Unpack}, nil
+}
+
+// remember keeps what was got, so that the next build need only ask for something
+// newer.
+func (s *solver) remember(r *remote) error {
+	got, ok := r.Got()
+	if !ok {
+		return nil
+	}
+	return s.cache.Downloaded(r.name, cache.Download{Digest: got.Digest.String(), ETag: got.ETag, LastModified: got.LastModified})
 }
 
 // item gets the files.

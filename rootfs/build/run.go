@@ -17,6 +17,7 @@ import (
 	"skiff/rootfs/build/mounts"
 	"skiff/rootfs/build/recipe"
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/vendordevice"
 )
 
 // ExitError is the exit status of a RUN's program.
@@ -101,31 +102,43 @@ func (s *solver) layersOf(ctx context.Context, list []mountSource) ([]string, er
 // execute has the engine run the program.
 func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v vertical, sources mountSources) error {
 	run := w.step.Run
-	list, vars, done, err := mounts.Resolve(ctx, run.Mounts, mounts.Provider{
+	list, vars, release, err := mounts.Resolve(ctx, run.Mounts, mounts.Provider{
 		Roots: s.Request.Roots, Cwd: run.Cwd, Secrets: s.opt.Secrets, SSH: s.opt.SSH,
 		Layers: func(from string) ([]string, error) { return s.layersOf(ctx, sources[from]) },
 	})
 	if err != nil {
 		return err
 	}
-	defer done()
-	scripts, err := hereDocuments(filepath.Dir(into.Upper), run)
-	if err != nil {
-		return err
-	}
 	step := imagecall.Step{
 		Lower: w.below, Upper: into.Upper, Work: into.Work,
 		Args: run.Args, Env: append(clip(run.Env), vars.Env...), EnvFile: vars.File, Cwd: run.Cwd, User: run.User,
-		Network: run.Network, Insecure: run.Insecure, Mounts: append(list, scripts...), Title: w.step.Title,
+		Network: run.Network, Insecure: run.Insecure, Mounts: list, Title: w.step.Title,
 	}
-	for _, d := range run.Devices {
-		step.Devices = append(step.Devices, d.Name)
+	err = s.program(ctx, &step, run, v)
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		s.rememberShell(step, release)
+	} else {
+		release()
+	}
+	return err
+}
+
+// program completes the step with what is its own, and runs it.
+func (s *solver) program(ctx context.Context, step *imagecall.Step, run *recipe.Run, v vertical) error {
+	scripts, err := hereDocuments(filepath.Dir(step.Upper), run)
+	if err != nil {
+		return err
+	}
+	step.Mounts = append(step.Mounts, scripts...)
+	if step.Devices, err = s.devices(run.Devices, v.Stderr()); err != nil {
+		return err
 	}
 	stdio, finish, err := outputs(v)
 	if err != nil {
 		return err
 	}
-	res, err := s.Runner.Run(ctx, step, stdio)
+	res, err := s.Runner.Run(ctx, *step, stdio)
 	finish()
 	switch {
 	case err != nil:
@@ -135,10 +148,26 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 	case res.Error != "":
 		return &StartError{Msg: res.Error, Code: res.Code}
 	case res.Code != 0:
-		s.rememberShell(step)
 		return &ExitError{Args: run.Args, Code: res.Code, OOMKilled: res.OOMKilled}
 	}
 	return nil
+}
+
+// devices are the names of the vendors' devices that a step asks for. What of them the
+// machine lacks is left out, and told, unless the step requires it.
+func (s *solver) devices(asked []*instructions.Device, notes io.Writer) ([]string, error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	var wanted []vendordevice.Wanted
+	for _, d := range asked {
+		wanted = append(wanted, vendordevice.Wanted{Name: d.Name, Required: d.Required})
+	}
+	names, lacking, err := vendordevice.Find(s.Request.DeviceDirs, wanted)
+	for _, d := range lacking {
+		fmt.Fprintf(notes, "the step goes on without the device %q: no vendor describes it\n", d)
+	}
+	return names, err
 }
 
 // outputs are the descriptors of a program whose output the display shows. finish

@@ -9,20 +9,31 @@ import (
 	"skiff/rootfs/imagecall"
 )
 
-// rememberShell keeps what a shell in the place of a program that failed needs:
-// its files as it left them, its variables and its directory. What it had mounted
-// is gone with it.
-func (b *Builder) rememberShell(step imagecall.Step) {
-	if !b.opt.ShellOnFailure {
+// rememberShell keeps what a shell in the place of a program that failed needs: its
+// files as it left them, its variables, network, devices and mounts. Of the
+// mounts, those that are for one program only (tmpfs, and what is written to bind
+// mounts) begin anew. release ends the mounts' use; it is called when the build ends, or
+// when the step is not to have a shell, at once.
+func (b *Builder) rememberShell(step imagecall.Step, release func()) {
+	if !b.claimShell(step) {
+		release()
 		return
 	}
+	b.later(release)
+}
+
+// claimShell has the build end with a shell in the step, unless it is to have none or has
+// one in another.
+func (b *Builder) claimShell(step imagecall.Step) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.shell == nil {
-		step.Args, step.Terminal, step.Mounts = []string{"/bin/sh"}, true, nil
-		step.Title = "shell after " + step.Title
-		b.shell = &step
+	if !b.opt.ShellOnFailure || b.shell != nil {
+		return false
 	}
+	step.Args, step.Terminal = []string{"/bin/sh"}, true
+	step.Title = "shell after " + step.Title
+	b.shell = &step
+	return true
 }
 
 // discard ends a step that failed. The files of one that gets a shell stay until

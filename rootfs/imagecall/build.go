@@ -1,5 +1,7 @@
 package imagecall
 
+import "time"
+
 // OpBuild makes images from a Dockerfile: Request.Build says how. The tool talks
 // to the engine on StepsFD meanwhile, see Step.
 const OpBuild = "build"
@@ -49,6 +51,8 @@ type Build struct {
 	// CacheTTL is how old what the cache holds may be, as of time.ParseDuration.
 	// Podman: --cache-ttl.
 	CacheTTL string `json:"cacheTTL,omitempty"`
+	// CachePolicy bounds what stays of the cache after the build.
+	CachePolicy CachePolicy `json:"cachePolicy,omitzero"`
 
 	Secrets []BuildSecret `json:"secrets,omitempty"`
 	SSH     []BuildSSH    `json:"ssh,omitempty"`
@@ -110,4 +114,20 @@ type Place struct {
 	Type string `json:"type"`
 	// Attrs are the others of its type=…,name=value words; dest is absolute.
 	Attrs map[string]string `json:"attrs,omitempty"`
+}
+
+// Space is a part of a file system: bytes, or hundredths of all of it.
+type Space struct {
+	Bytes   int64 `json:"bytes,omitempty"`
+	Percent int64 `json:"percent,omitempty"`
+}
+
+// CachePolicy is what the user has set for the build cache; nil means skiff's own
+// default, and 0 no limit. containers.conf: build_cache.
+type CachePolicy struct {
+	MaxUsed  *Space `json:"maxUsed,omitempty"`
+	MinFree  *Space `json:"minFree,omitempty"`
+	Reserved *Space `json:"reserved,omitempty"`
+	// Unused is how long what nobody uses is kept.
+	Unused *time.Duration `json:"unused,omitempty"`
 }

@@ -120,8 +120,8 @@ type Request struct {
 	// SignDir is where signatures go instead of the registry's lookaside storage.
 	SignDir string `json:"signDir,omitempty"`
 
-	// Devices are names as vendor.com/class=name, DeviceDirs where vendors describe
-	// them (none: the usual places), and UID and GID whom nodes belong to for which
+	// Devices are names as vendor.com/class=name, DeviceDirs, also for a build, where
+	// vendors describe them (none: the usual places), and UID and GID whom nodes belong to for which
 	// the description does not say.
 	Devices    []string `json:"devices,omitempty"`
 	DeviceDirs []string `json:"deviceDirs,omitempty"`

@@ -29,7 +29,7 @@ type Step struct {
 	Network string `json:"network,omitempty"`
 	// Insecure is RUN --security=insecure: a privileged container.
 	Insecure bool     `json:"insecure,omitempty"`
-	Devices  []string `json:"devices,omitempty"` // RUN --device, CDI names
+	Devices  []string `json:"devices,omitempty"` // RUN --device: vendor.com/class=name
 	Mounts   []Mount  `json:"mounts,omitempty"`
 	// Terminal gives the program a terminal, for --shell-on-failure: the engine
 	// then takes the caller's own.

@@ -73,6 +73,9 @@ func (w *work) send(ctx context.Context, x *store.Index, dest string) (*imagecal
 	if err != nil {
 		return nil, err
 	}
+	if w.ByDigest {
+		dst = untagged{dst}
+	}
 	options.DestinationCtx = sys
 	if w.do.CompressionLevel != nil {
 		sys.CompressionLevel = w.do.CompressionLevel
@@ -114,7 +117,7 @@ func (w *work) options() (*copy.Options, error) {
 		SourceCtx:              w.Context(),
 		RemoveSignatures:       w.Req.RemoveSignatures,
 		ForceManifestMIMEType:  mime,
-		ForceCompressionFormat: w.Req.CompressionFormat != "" && !w.do.KeepCompressed,
+		ForceCompressionFormat: w.Req.CompressionFormat != "" && !w.do.KeepCompressed && !w.KeepCompressed,
 		ImageListSelection:     copy.CopySpecificImages,
 	}
 	if w.do.All {

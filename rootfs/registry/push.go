@@ -8,6 +8,7 @@ import (
 
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
 
@@ -88,6 +89,11 @@ func (s *Session) destination(ctx context.Context, dest string) (types.ImageRefe
 	if err != nil {
 		return nil, nil, "", err
 	}
+	if s.ByDigest {
+		full = r.Repository()
+		ref, err := dockerRef(full + docker.UnknownDigestSuffix)
+		return ref, s.contextFor(ctx, r.Domain), full, err
+	}
 	ref, err := dockerRef(full)
 	return ref, s.contextFor(ctx, r.Domain), full, err
 }
@@ -103,7 +109,7 @@ func (s *Session) send(ctx context.Context, name string, src, dst types.ImageRef
 		DestinationCtx:         sys,
 		RemoveSignatures:       s.Req.RemoveSignatures,
 		ForceManifestMIMEType:  mime,
-		ForceCompressionFormat: s.Req.CompressionFormat != "" && s.Req.CompressionFormat != Uncompressed,
+		ForceCompressionFormat: s.Req.CompressionFormat != "" && s.Req.CompressionFormat != Uncompressed && !s.KeepCompressed,
 		PreserveDigests:        s.Req.CompressionFormat == Uncompressed,
 	}
 	var blob []byte

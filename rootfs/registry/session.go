@@ -35,6 +35,12 @@ type Session struct {
 	Store *store.Store
 	// Report is where progress goes.
 	Report io.Writer
+	// ByDigest pushes to the repository of a name and gives no tag there. Docker: the
+	// word push-by-digest of build --output.
+	ByDigest bool
+	// KeepCompressed has Push leave layers that the registry has in another compression
+	// than the one that is asked for.
+	KeepCompressed bool
 
 	sys    types.SystemContext
 	policy *signature.PolicyContext

@@ -25,6 +25,8 @@ type RemoveOptions struct {
 	NoPrune bool
 	// Index refuses what is no index. Podman: manifest rm.
 	Index bool
+	// Nameless leaves an image that has a name, in which case nothing is removed.
+	Nameless bool
 }
 
 // InUse is state.ErrInUse with the container that uses the image.
@@ -61,6 +63,9 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) ([]imag
 	img, err := s.stored(rec.ID)
 	if err != nil {
 		return nil, err
+	}
+	if o.Nameless && len(img.Names) > 0 {
+		return nil, nil
 	}
 	byID := full == rec.ID
 	if len(img.Names) > 1 {

@@ -23,13 +23,9 @@ import (
 // the usual places. uid and gid own the nodes for which the description has no
 // owner.
 func Resolve(dirs, devices []string, uid, gid uint32) (spec *specs.Spec, nodes map[string]string, err error) {
-	options := []cdi.Option{cdi.WithAutoRefresh(false)}
-	if len(dirs) > 0 {
-		options = append(options, cdi.WithSpecDirs(dirs...))
-	}
-	cache, err := cdi.NewCache(options...)
+	cache, err := open(dirs)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read the descriptions of devices: %w", err)
+		return nil, nil, err
 	}
 	nodes = map[string]string{}
 	for _, name := range devices {

@@ -51,13 +51,15 @@ func (r Roots) Containers() string {
 // Builds holds what builds keep: BuildSteps one directory per step that was done
 // (rootfs/build/cache), BuildWork one per build that runs, BuildContexts the
 // digests of files of contexts, BuildResults one file per image that came out, by
-// key, and BuildMounts what RUN --mount=type=cache shows.
-func (r Roots) Builds() string        { return filepath.Join(r.Data, "builds") }
-func (r Roots) BuildSteps() string    { return filepath.Join(r.Builds(), "steps") }
-func (r Roots) BuildWork() string     { return filepath.Join(r.Builds(), "work") }
-func (r Roots) BuildContexts() string { return filepath.Join(r.Builds(), "contexts") }
-func (r Roots) BuildResults() string  { return filepath.Join(r.Builds(), "results") }
-func (r Roots) BuildMounts() string   { return filepath.Join(r.Builds(), "mounts") }
+// key, BuildDownloads one per URL that was got, and BuildMounts what RUN
+// --mount=type=cache shows.
+func (r Roots) Builds() string         { return filepath.Join(r.Data, "builds") }
+func (r Roots) BuildSteps() string     { return filepath.Join(r.Builds(), "steps") }
+func (r Roots) BuildWork() string      { return filepath.Join(r.Builds(), "work") }
+func (r Roots) BuildContexts() string  { return filepath.Join(r.Builds(), "contexts") }
+func (r Roots) BuildResults() string   { return filepath.Join(r.Builds(), "results") }
+func (r Roots) BuildDownloads() string { return filepath.Join(r.Builds(), "downloads") }
+func (r Roots) BuildMounts() string    { return filepath.Join(r.Builds(), "mounts") }
 
 // BuildContext is the file of one context, which key stands for.
 func (r Roots) BuildContext(key string) string { return filepath.Join(r.BuildContexts(), key) }

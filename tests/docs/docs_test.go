@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"skiff/rootfs/build/cache"
 	"skiff/state"
 )
 
@@ -33,12 +34,15 @@ func TestStateFormat(t *testing.T) {
 		if m := heading.FindStringSubmatch(line); m != nil {
 			at = map[string]bool{}
 			sections[m[1]] = at
+		} else if strings.HasPrefix(line, "#") {
+			at = nil
 		} else if m := row.FindStringSubmatch(line); m != nil && at != nil {
 			at[m[1]] = true
 		}
 	}
 	todo := []reflect.Type{}
-	for _, v := range []any{state.Config{}, state.Status{}, state.Desired{}, state.Health{}, state.Image{}, state.Volume{}, state.Secret{}, state.NetworkRecord{}} {
+	for _, v := range []any{state.Config{}, state.Status{}, state.Desired{}, state.Health{}, state.Image{}, state.Volume{}, state.Secret{}, state.NetworkRecord{},
+		cache.Record{}, cache.MountRecord{}, cache.Download{}} {
 		todo = append(todo, reflect.TypeOf(v))
 	}
 	seen := map[reflect.Type]bool{}
@@ -51,14 +55,14 @@ func TestStateFormat(t *testing.T) {
 		seen[typ] = true
 		rows, ok := sections[typ.Name()]
 		if !ok {
-			t.Errorf("state.%s has no section", typ.Name())
+			t.Errorf("%v has no section", typ)
 			continue
 		}
 		for i := range typ.NumField() {
 			f := typ.Field(i)
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if !rows[name] {
-				t.Errorf("state.%s: field %q has no row", typ.Name(), name)
+				t.Errorf("%v: field %q has no row", typ, name)
 			}
 			delete(rows, name)
 			if inner := stored(f.Type); inner != nil {
@@ -66,7 +70,7 @@ func TestStateFormat(t *testing.T) {
 			}
 		}
 		for name := range rows {
-			t.Errorf("state.%s: there is a row for %q, but no such field", typ.Name(), name)
+			t.Errorf("%v: there is a row for %q, but no such field", typ, name)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func Open(roots dirs.Roots) (*Cache, error) {
 		return nil, err
 	}
 	// Containers in user namespaces walk through these to a layer.
-	for _, dir := range []string{roots.Data, roots.Builds(), roots.BuildSteps(), roots.BuildWork(), roots.BuildResults(), roots.BuildContexts(), roots.BuildMounts()} {
+	for _, dir := range []string{roots.Data, roots.Builds(), roots.BuildSteps(), roots.BuildWork(), roots.BuildResults(), roots.BuildDownloads(), roots.BuildContexts(), roots.BuildMounts()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("cannot make the build cache: %w", err)
 		}

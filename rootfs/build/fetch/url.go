@@ -21,7 +21,7 @@ import (
 // file is a download.
 type file struct {
 	dir, name string
-	digest    digest.Digest
+	Copy
 }
 
 // unnamed is what a file is called whose URL names none. BuildKit has the same.
@@ -71,33 +71,47 @@ func (s *Source) download(ctx context.Context) (err error) {
 	if s.file != nil {
 		return nil
 	}
+	if s.file, err = s.fetch(ctx, Copy{}); err != nil {
+		return err
+	}
+	s.changed = s.same && s.file.Digest != s.opt.Known.Digest
+	return nil
+}
+
+// fetch gets the file; nil says that it is the known one.
+func (s *Source) fetch(ctx context.Context, known Copy) (*file, error) {
 	dir, err := s.directory("download-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("it took more than %v", maxTime))
 	defer cancel()
 	f := &file{dir: dir, name: s.fileName()}
-	if err := s.get(ctx, f); err != nil {
+	same, err := s.get(ctx, f, known)
+	switch {
+	case err != nil:
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return fmt.Errorf("cannot get %q: %w", redacted(s.url), err)
+		return nil, fmt.Errorf("cannot get %q: %w", redacted(s.url), err)
+	case same:
+		return nil, nil
 	}
-	s.file = f
-	return nil
+	return f, nil
 }
 
-func (s *Source) get(ctx context.Context, f *file) error {
+// get makes the request. same says that the server still has what is known.
+func (s *Source) get(ctx context.Context, f *file, known Copy) (same bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(stall, func() { cancel(fmt.Errorf("the server sent nothing for %v", stall)) })
 	defer watch.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	req.Header.Set("User-Agent", "skiff")
+	known.ask(req)
 	client := http.Client{CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
 			return errors.New("the server sends us on again and again")
@@ -106,14 +120,16 @@ func (s *Source) get(ctx context.Context, f *file) error {
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return because(ctx, err)
+		return false, because(ctx, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server answered %s", resp.Status)
+	if known.answered(resp) {
+		return true, nil
 	}
-	err = s.save(f, resp, watch)
-	return because(ctx, err)
+	if resp.StatusCode != http.StatusOK {
+		return false, fmt.Errorf("the server answered %s", resp.Status)
+	}
+	return false, because(ctx, s.save(f, resp, watch))
 }
 
 // because prefers the reason for which we gave up, and drops the URL that net/http
@@ -150,9 +166,9 @@ func (s *Source) save(f *file, resp *http.Response, watch *time.Timer) error {
 	if resp.ContentLength > 0 && in.n != resp.ContentLength {
 		return fmt.Errorf("the server sent %d of %d bytes", in.n, resp.ContentLength)
 	}
-	f.digest = sum.Digest()
-	if s.opt.Checksum != "" && f.digest != digest.Digest(s.opt.Checksum) {
-		return fmt.Errorf("its checksum is %s, not %s", f.digest, s.opt.Checksum)
+	f.Copy = copyOf(resp, sum.Digest())
+	if s.opt.Checksum != "" && f.Digest != digest.Digest(s.opt.Checksum) {
+		return fmt.Errorf("its checksum is %s, not %s", f.Digest, s.opt.Checksum)
 	}
 	if err := out.Close(); err != nil {
 		return err

@@ -71,19 +71,29 @@ func InStore(p imagecall.Place) bool {
 	return false
 }
 
+// Words that have functions of their own.
+const (
+	epochWord    = "source-date-epoch"
+	byDigestWord = "push-by-digest"
+	ociWord      = "oci-mediatypes"
+)
+
 // words are the attributes of each type. Those that say how layers are made count
 // before: see Epoch and docs/man/skiff-build.1.md.
 func words(kind string) []string {
-	image := []string{"name", "compression", "compression-level", "force-compression", "oci-mediatypes", "rewrite-timestamp"}
+	image := []string{
+		"name", "compression", "compression-level", "force-compression", ociWord, "rewrite-timestamp", epochWord,
+		"oci-artifact", "attestation-inline", "prefer-nondist-layers",
+	}
 	switch kind {
 	case Local:
-		return []string{"dest", "platform-split"}
+		return []string{"dest", "platform-split", epochWord}
 	case Tar:
-		return []string{"dest"}
+		return []string{"dest", epochWord}
 	case OCI, Docker:
 		return append(image, "dest", "tar")
 	case Image, Registry:
-		return append(image, "push", "push-by-digest", "registry.insecure", "store", "unpack", "dangling-name-prefix", "name-canonical")
+		return append(image, "push", byDigestWord, "registry.insecure", "store", "unpack", "dangling-name-prefix", "danging-name-empty-only", "name-canonical")
 	}
 	return nil
 }
@@ -132,19 +142,14 @@ func check(p imagecall.Place, platforms int) error {
 			return fmt.Errorf("%s has no value", name)
 		}
 	}
-	switch p.Attrs["compression"] {
-	case "", "gzip", "zstd", registry.Uncompressed:
-	default:
-		return fmt.Errorf("compression %q is not known: use gzip, zstd or uncompressed", p.Attrs["compression"])
-	}
-	if _, err := level(p); err != nil {
+	if err := checkLayers(p); err != nil {
 		return err
 	}
-	if _, err := names(p, nil); err != nil {
+	if _, err := Epoch(p); err != nil {
 		return err
 	}
-	if byDigest, _ := flag(p, "push-by-digest", false); byDigest {
-		return errors.New("push-by-digest is not supported: push by a name, and use the digest that is printed")
+	if err := checkNames(p); err != nil {
+		return err
 	}
 	asDirectory := p.Attrs["tar"] == "false"
 	if asDirectory && (p.Attrs["dest"] == "" || p.Attrs["dest"] == "-") {
@@ -154,6 +159,72 @@ func check(p imagecall.Place, platforms int) error {
 		return fmt.Errorf("an archive of type docker holds one image, not one for each of %d platforms: use type=oci", platforms)
 	}
 	return nil
+}
+
+// checkLayers looks at what is said of the form of layers.
+func checkLayers(p imagecall.Place) error {
+	how := p.Attrs["compression"]
+	switch how {
+	case "", "gzip", "zstd", registry.Uncompressed:
+	default:
+		return fmt.Errorf("compression %q is not known: use gzip, zstd or uncompressed", how)
+	}
+	if _, err := level(p); err != nil {
+		return err
+	}
+	switch format := Format(p); {
+	case format == "docker" && how == "zstd":
+		return errors.New("compression=zstd does not go with oci-mediatypes=false: Docker's type of image has no such layers")
+	case format == "docker" && p.Type == OCI:
+		return errors.New("oci-mediatypes=false does not go with type=oci: use type=docker")
+	}
+	return nil
+}
+
+// checkNames looks at the names of an image. One without a tag is pushed under its digest.
+func checkNames(p imagecall.Place) error {
+	if _, err := names(p, nil); err != nil {
+		return err
+	}
+	if byDigest, _ := flag(p, byDigestWord, false); !byDigest {
+		return nil
+	}
+	given := p.Attrs["name"]
+	if given == "" || given == "*" {
+		return errors.New("push-by-digest needs name=REPOSITORY")
+	}
+	for _, name := range strings.Split(given, ",") {
+		if r, err := layer.ParseReference(strings.TrimSpace(name)); err == nil && r.Tag != "" {
+			return fmt.Errorf("push-by-digest needs names without a tag, unlike %q", name)
+		}
+	}
+	return nil
+}
+
+// Epoch is the time that an output asks for, in seconds since 1970; nil where it does not.
+func Epoch(p imagecall.Place) (*int64, error) {
+	v, given := p.Attrs[epochWord]
+	if !given {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("%s=%s is no number of seconds since 1970", epochWord, v)
+	}
+	return &n, nil
+}
+
+// Format is that of the image's manifest, oci or docker; empty where the output does
+// not say.
+func Format(p imagecall.Place) string {
+	oci, err := flag(p, ociWord, true)
+	switch _, given := p.Attrs[ociWord]; {
+	case !given || err != nil:
+		return ""
+	case oci:
+		return "oci"
+	}
+	return "docker"
 }
 
 // Annotations are those that an output asks for, of each image's manifest and of
@@ -172,8 +243,9 @@ func Annotations(p imagecall.Place) (manifest, index map[string]string) {
 }
 
 func isFlag(name string) bool {
-	return slices.Contains([]string{"push", "push-by-digest", "registry.insecure", "store", "unpack", "tar",
-		"force-compression", "oci-mediatypes", "rewrite-timestamp", "platform-split", "name-canonical"}, name)
+	return slices.Contains([]string{"push", byDigestWord, "registry.insecure", "store", "unpack", "tar",
+		"force-compression", ociWord, "rewrite-timestamp", "platform-split", "name-canonical", "danging-name-empty-only",
+		"oci-artifact", "attestation-inline", "prefer-nondist-layers"}, name)
 }
 
 // flag reads an attribute that is true or false; an empty one is true.
@@ -197,9 +269,13 @@ func level(p imagecall.Place) (*int, error) {
 	if !given {
 		return nil, nil
 	}
+	most := 9 // of gzip
+	if p.Attrs["compression"] == "zstd" {
+		most = 22
+	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 || n > 22 {
-		return nil, fmt.Errorf("compression-level=%s is no number from 0 to 22", v)
+	if err != nil || n < 0 || n > most {
+		return nil, fmt.Errorf("compression-level=%s is no number from 0 to %d", v, most)
 	}
 	return &n, nil
 }

@@ -290,9 +290,14 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"use local, tar, oci, docker, image or registry": at("cacheonly"),
 		"push=maybe is neither true nor false":           at(Image, "push=maybe"),
 		`compression "lz4" is not known`:                 at(OCI, "dest=/x", "compression=lz4"),
-		"compression-level=99 is no number from 0 to 22": at(OCI, "dest=/x", "compression-level=99"),
+		"compression-level=99 is no number from 0 to 9":  at(OCI, "dest=/x", "compression-level=99"),
+		"compression-level=23 is no number from 0 to 22": at(OCI, "dest=/x", "compression-level=23", "compression=zstd"),
+		"compression=zstd does not go with":              at(Image, "compression=zstd", "oci-mediatypes=false"),
+		"oci-mediatypes=false does not go with type=oci": at(OCI, "oci-mediatypes=false"),
+		"source-date-epoch=now is no number of seconds":  at(Tar, "source-date-epoch=now"),
 		"tar=false needs dest=DIRECTORY":                 at(OCI, "tar=false"),
-		"push-by-digest is not supported":                at(Image, "push=true", "push-by-digest=true"),
+		"push-by-digest needs name=REPOSITORY":           at(Image, "push=true", "push-by-digest=true"),
+		`without a tag, unlike "b:1"`:                    at(Image, "push=true", "push-by-digest=true", "name=h/a,b:1"),
 		`unknown word "annotation[linux/arm].x"`:         at(OCI, "dest=/x", "annotation[linux/arm].x=y"),
 	} {
 		if err := Check([]imagecall.Place{p}, 1); err == nil || !strings.Contains(err.Error(), want) {

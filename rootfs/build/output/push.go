@@ -62,15 +62,7 @@ func session(s *registry.Session, p imagecall.Place) (*registry.Session, error) 
 	if req.CompressionLevel, err = level(p); err != nil {
 		return nil, err
 	}
-	oci, err := flag(p, "oci-mediatypes", false)
-	if err != nil {
-		return nil, err
-	}
-	if _, given := p.Attrs["oci-mediatypes"]; given && oci {
-		req.ManifestFormat = "oci"
-	} else if given {
-		req.ManifestFormat = "docker"
-	}
+	req.ManifestFormat = Format(p)
 	insecure, err := flag(p, "registry.insecure", false)
 	if err != nil {
 		return nil, err
@@ -79,5 +71,17 @@ func session(s *registry.Session, p imagecall.Place) (*registry.Session, error) 
 		verify := false
 		req.TLSVerify = &verify
 	}
-	return registry.NewSession(&req, s.Store, s.Report)
+	force, err := flag(p, "force-compression", true)
+	if err != nil {
+		return nil, err
+	}
+	byDigest, err := flag(p, byDigestWord, false)
+	if err != nil {
+		return nil, err
+	}
+	out, err := registry.NewSession(&req, s.Store, s.Report)
+	if err == nil {
+		out.KeepCompressed, out.ByDigest = !force, byDigest
+	}
+	return out, err
 }
