@@ -20,6 +20,7 @@ Example:
 skiff network rm backend`,
 		Flags: []cli.Flag{
 			toggle("Do not complain about networks that do not exist", "force", "f"),
+			number("Has no effect: no container is stopped", "time", "t"),
 		},
 		Action: func(c *cli.Context) error { return removeNetworks(app, c) },
 	}

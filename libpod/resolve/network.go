@@ -24,7 +24,8 @@ func (b *builder) network() error {
 	}
 	conf := b.in.Defaults.Containers
 	if own := n.Mode == state.ModeBridge || n.Mode == state.ModePasta; own {
-		if n.Ports, n.Expose = distinct(n.Ports), b.exposed(n); len(n.Ports) > 0 {
+		ports := onAddresses(n.Ports, b.in.Defaults.Network.DefaultHostIPs)
+		if n.Ports, n.Expose = distinct(ports), b.exposed(n); len(n.Ports) > 0 {
 			if err := clash(n.Ports); err != nil {
 				return err
 			}
@@ -183,6 +184,26 @@ func distinct(ports []state.Port) []state.Port {
 	var out []state.Port
 	for _, p := range ports {
 		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// onAddresses publishes ports without address on each of the addresses; with
+// none, on all of the host's. containers.conf: network.default_host_ips.
+func onAddresses(ports []state.Port, ips []string) []state.Port {
+	if len(ips) == 0 {
+		return ports
+	}
+	var out []state.Port
+	for _, p := range ports {
+		if p.HostIP != "" {
+			out = append(out, p)
+			continue
+		}
+		for _, ip := range ips {
+			p.HostIP = ip
 			out = append(out, p)
 		}
 	}

@@ -161,12 +161,21 @@ func limit(dst *int64, syn Syntax) setter {
 
 func (n *Network) setters() map[string]setter {
 	return map[string]setter{
+		"default_host_ips":     list(&n.DefaultHostIPs, address),
 		"default_network":      text(&n.DefaultNetwork),
 		"default_subnet":       n.setSubnet,
 		"default_subnet_pools": n.setPools,
 		"firewall_driver":      text(&n.FirewallDriver, "nftables", "iptables", "none"),
 		"pasta_options":        list(&n.PastaOptions, same),
 	}
+}
+
+func address(s string) (string, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return "", fmt.Errorf("invalid address %q", s)
+	}
+	return a.String(), nil
 }
 
 func (n *Network) setSubnet(v any) error {

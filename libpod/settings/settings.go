@@ -131,6 +131,8 @@ type Network struct {
 	FirewallDriver string
 	// DefaultNetwork is a network's name.
 	DefaultNetwork string
+	// DefaultHostIPs are where ports are published that name no address.
+	DefaultHostIPs []string
 	// DefaultSubnet is the default network's, in the form 10.88.0.0/16.
 	DefaultSubnet string
 	// DefaultSubnetPools are where further networks' subnets come from.

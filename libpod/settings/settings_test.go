@@ -139,6 +139,7 @@ madeup = 1
 [network]
 firewall_driver = "iptables"
 default_subnet = "10.1.2.3/16"
+default_host_ips = ["127.0.0.1", "::1"]
 default_subnet_pools = [{"base" = "10.89.0.0/16", "size" = 24}]
 [machine]
 cpus = 3
@@ -155,7 +156,7 @@ x = 1
 			Runtimes: map[string][]string{"crun": {"/usr/bin/crun", "/bin/crun"}}, RuntimesFlags: map[string][]string{"crun": {"debug"}}},
 		Containers: Containers{Annotations: map[string]string{"a": "b"}, Ulimits: []state.Ulimit{{Name: "nofile"}}, Env: []string{"X=1", "Y=2"}, ShmSize: 32 << 20, LogSizeMax: -1,
 			PidsLimit: &none, DefaultCapabilities: []string{}, Sysctls: map[string]string{"net.x": "1"}, Volumes: []state.Mount{{Source: "/a:/b"}}},
-		Network: Network{FirewallDriver: "iptables", DefaultSubnet: "10.1.0.0/16", DefaultSubnetPools: []SubnetPool{{"10.89.0.0/16", 24}}},
+		Network: Network{FirewallDriver: "iptables", DefaultHostIPs: []string{"127.0.0.1", "::1"}, DefaultSubnet: "10.1.0.0/16", DefaultSubnetPools: []SubnetPool{{"10.89.0.0/16", 24}}},
 		Files:   []string{r.env["CONTAINERS_CONF"]},
 	}
 	warned := strings.Join(got.Warnings, "\n")
@@ -185,17 +186,18 @@ func TestAppend(t *testing.T) {
 
 func TestBadFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"[containers":                               "cannot read the configuration file",
-		"[engine]\ncgroup_manager = \"x\"":          "engine.cgroup_manager: invalid value",
-		"[engine]\nretry = \"x\"":                   "engine.retry: want a whole number",
-		"[containers]\nenv = \"A=1\"":               "containers.env: want a list",
-		"[containers]\nenv = [1]":                   "containers.env: want a list of strings",
-		"[containers]\ninit = 1":                    "containers.init: want true or false",
-		"[containers]\ndefault_ulimits = [\"bad\"]": "containers.default_ulimits: invalid ulimit",
-		"[network]\ndefault_subnet = \"x\"":         "network.default_subnet: invalid subnet",
+		"[containers":                                                         "cannot read the configuration file",
+		"[engine]\ncgroup_manager = \"x\"":                                    "engine.cgroup_manager: invalid value",
+		"[engine]\nretry = \"x\"":                                             "engine.retry: want a whole number",
+		"[containers]\nenv = \"A=1\"":                                         "containers.env: want a list",
+		"[containers]\nenv = [1]":                                             "containers.env: want a list of strings",
+		"[containers]\ninit = 1":                                              "containers.init: want true or false",
+		"[containers]\ndefault_ulimits = [\"bad\"]":                           "containers.default_ulimits: invalid ulimit",
+		"[network]\ndefault_host_ips = [\"x\"]":                               "network.default_host_ips: invalid address",
+		"[network]\ndefault_subnet = \"x\"":                                   "network.default_subnet: invalid subnet",
 		"[network]\ndefault_subnet_pools = [{base=\"10.0.0.0/24\", size=16}]": "invalid pool",
-		"[engine]\nenv = [\"x\"]":         "engine.env: \"x\" is not NAME=value",
-		"[engine]\nretry_delay = \"-1s\"": "engine.retry_delay: invalid duration",
+		"[engine]\nenv = [\"x\"]":                                             "engine.env: \"x\" is not NAME=value",
+		"[engine]\nretry_delay = \"-1s\"":                                     "engine.retry_delay: invalid duration",
 	} {
 		r := newTree(t)
 		r.env["CONTAINERS_CONF"] = r.write("c", text)
