@@ -59,19 +59,45 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 // its id, and the containers. The networks that exist from the start have a
 // record only once they were used.
 func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Container, error) {
-	var r state.NetworkRecord
-	err := os.ErrNotExist
-	if plainName(ref) {
-		err = jsonfile.Read(e.Roots.NetworkRecord(ref), &r)
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		r, err = e.networkByID(ref)
-	}
+	r, err := e.network(ref)
 	if err != nil {
 		return r, nil, err
 	}
 	all, err := e.containers()
 	return r, all, err
+}
+
+// network finds a network's record by its name or the beginning of its id.
+func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
+	err = os.ErrNotExist
+	if plainName(ref) {
+		err = jsonfile.Read(e.Roots.NetworkRecord(ref), &r)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return e.networkByID(ref)
+	}
+	return r, err
+}
+
+// nameNetworks gives the endpoints the names of their networks, which may be given
+// by the beginnings of their ids.
+func (e *Engine) nameNetworks(n *state.Network) error {
+	for i, ep := range n.Endpoints {
+		if ep.Network == state.DefaultNetwork {
+			continue
+		}
+		r, err := e.network(ep.Network)
+		if err != nil {
+			return err
+		}
+		n.Endpoints[i].Network = r.Name // resolve has copied the list
+		for _, o := range n.Endpoints[:i] {
+			if o.Network == r.Name {
+				return state.Errorf(state.ErrInvalid, "network %q is given twice", r.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
