@@ -83,7 +83,7 @@ func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Cont
 	return r, all, err
 }
 
-// network finds a network by name or the beginning of its id.
+// network finds a network's record by its name or the beginning of its id.
 func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
 	if ref == "default" {
 		ref = state.DefaultNetwork
@@ -96,6 +96,27 @@ func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
 		return e.networkByID(ref)
 	}
 	return r, err
+}
+
+// nameNetworks gives the endpoints the names of their networks, which may be given
+// by the beginnings of their ids.
+func (e *Engine) nameNetworks(n *state.Network) error {
+	for i, ep := range n.Endpoints {
+		if ep.Network == state.DefaultNetwork {
+			continue
+		}
+		r, err := e.network(ep.Network)
+		if err != nil {
+			return err
+		}
+		n.Endpoints[i].Network = r.Name // resolve has copied the list
+		for _, o := range n.Endpoints[:i] {
+			if o.Network == r.Name {
+				return state.Errorf(state.ErrInvalid, "network %q is given twice", r.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
