@@ -177,7 +177,7 @@ func NetworkForDocker(r state.NetworkRecord, containers []Container) *DockerNetw
 		Name: r.Name, Id: r.ID, Created: r.Created, Scope: "local", Driver: r.Driver,
 		EnableIPv4: r.Subnet != "" || r.Name == state.DefaultNetwork, EnableIPv6: r.Subnet6 != "", IPAM: DockerIPAM{Driver: "default"},
 		Internal:   r.Internal,
-		Containers: map[string]DockerNetworkContainer{}, Options: nonNil(r.Options), Labels: nonNil(r.Labels),
+		Attachable: r.Attachable, Containers: map[string]DockerNetworkContainer{}, Options: nonNil(r.Options), Labels: nonNil(r.Labels),
 	}
 	for i, s := range []DockerSubnet{{r.Subnet, r.Range, r.Gateway, nil}, {r.Subnet6, r.Range6, r.Gateway6, nil}} {
 		if s.Subnet != "" {
