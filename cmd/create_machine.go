@@ -40,7 +40,7 @@ func (f *form) network() {
 func (f *form) unpublishable(n *state.Network) {
 	mode, _, _ := strings.Cut(n.Mode, ":")
 	switch mode {
-	case state.ModeHost, state.ModeNone:
+	case state.ModeHost, state.ModeNone, strings.TrimSuffix(state.ModePath, ":"):
 	case strings.TrimSuffix(state.ModeContainer, ":"):
 		if f.docker {
 			return

@@ -96,7 +96,9 @@ func objects() []command {
 		{name: "manifest remove", new: newManifestRemove},
 		{name: "manifest rm", new: newManifestRm},
 		// Networks.
+		{name: "network connect", new: newNetworkConnect},
 		{name: "network create", new: newNetworkCreate},
+		{name: "network disconnect", new: newNetworkDisconnect},
 		{name: "network exists", new: newNetworkExists},
 		{name: "network inspect", new: newNetworkInspect},
 		{name: "network ls", aliases: []string{"network list"}, new: newNetworkList},

@@ -114,6 +114,9 @@ func (e *Engine) checkLinks(CheckOptions) ([]Finding, error) {
 	}
 	var found []Finding
 	for _, r := range records {
+		if r.Driver != state.DriverBridge || r.Mode != "" {
+			continue // its bridge is the host's, if it has one
+		}
 		ports, _ := os.ReadDir("/sys/class/net/" + r.Bridge + "/brif")
 		for _, p := range ports {
 			if mine[p.Name()] {

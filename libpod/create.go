@@ -99,6 +99,9 @@ func (e *Engine) create(ctx context.Context, req CreateRequest, ahead func(id, n
 	if err != nil {
 		return nil, err
 	}
+	if err := e.nameNetworks(&cfg.Network); err != nil {
+		return nil, err
+	}
 	if err := e.Networks().Validate(cfg.Network); err != nil {
 		return nil, err
 	}

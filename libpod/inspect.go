@@ -98,6 +98,27 @@ func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
 	return r, err
 }
 
+// nameNetworks gives the endpoints the names of their networks, which may be given
+// by the beginnings of their ids.
+func (e *Engine) nameNetworks(n *state.Network) error {
+	for i, ep := range n.Endpoints {
+		if ep.Network == state.DefaultNetwork {
+			continue
+		}
+		r, err := e.network(ep.Network)
+		if err != nil {
+			return err
+		}
+		n.Endpoints[i].Network = r.Name // resolve has copied the list
+		for _, o := range n.Endpoints[:i] {
+			if o.Network == r.Name {
+				return state.Errorf(state.ErrInvalid, "network %q is given twice", r.Name)
+			}
+		}
+	}
+	return nil
+}
+
 func (e *Engine) networkByID(ref string) (state.NetworkRecord, error) {
 	for _, p := range e.predefinedNetworks() {
 		if ref == p.Name || len(ref) >= 12 && strings.HasPrefix(p.ID, ref) {

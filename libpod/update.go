@@ -100,7 +100,7 @@ func (u *update) read(id string, req UpdateRequest) (err error) {
 // apply changes the running container, the record and the monitor. The record
 // comes after what can be refused.
 func (u *update) apply(req UpdateRequest) (err error) {
-	var ports *publication
+	var ports *liveNetwork
 	defer func() {
 		if ports != nil {
 			ports.change.Close() // after what undoes it

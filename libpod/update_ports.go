@@ -3,13 +3,9 @@ package libpod
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
 	"skiff/netsetup"
-	"skiff/runtime/monitorclient"
-	"skiff/runtime/wire"
 	"skiff/state"
 )
 
@@ -62,7 +58,7 @@ func (u *update) changePorts(req UpdateRequest) error {
 	}
 	n := &u.next.Network
 	switch {
-	case n.Mode == state.ModeHost || n.Mode == state.ModeNone || strings.HasPrefix(n.Mode, state.ModeContainer):
+	case n.Mode != state.ModeBridge && n.Mode != state.ModePasta:
 		return fmt.Errorf("ports cannot be published with the network %q", n.Mode)
 	case n.Mode == state.ModePasta && u.live.Phase.Active():
 		return errors.New("pasta cannot change the published ports of a running container: stop it first")
@@ -89,69 +85,13 @@ func (u *update) changePorts(req UpdateRequest) error {
 	return u.e.Networks().Validate(*n)
 }
 
-// publication is a change of a running container's ports under way.
-type publication struct {
-	u      *update
-	change *netsetup.PortChange
-}
-
 // republish changes the rules for the running container's ports. What its end
 // has to take down is recorded first.
-func (u *update) republish(add []state.Port) (_ *publication, err error) {
+func (u *update) republish(add []state.Port) (*liveNetwork, error) {
 	st := u.live.Status
 	change, err := u.e.Networks().ChangePorts(u.old.ID, st.Network, st.Teardown, add, u.removed)
 	if err != nil {
 		return nil, err
 	}
-	p := &publication{u, change}
-	defer func() {
-		if err != nil {
-			change.Close()
-		}
-	}()
-	if err := p.record(st.Network.Ports, change.During, change.Reserved, nil); err != nil {
-		return nil, err
-	}
-	if err := change.Apply(); err != nil {
-		return nil, errors.Join(err, p.forget())
-	}
-	return p, nil
-}
-
-// record tells the monitor.
-func (p *publication) record(ports []state.Port, td state.Teardown, reserved []*os.File, released []state.Port) error {
-	conn, err := monitorclient.Dial(p.u.e.Roots.Container(p.u.old.ID))
-	if err != nil {
-		return err
-	}
-	st := p.u.live.Status
-	return conn.Ports(wire.Ports{Pid: st.Pid, PidStart: st.PidStart, Ports: ports, Teardown: td, Released: released}, reserved)
-}
-
-// forget has the monitor record what it did before, and let go of the new ports.
-func (p *publication) forget() error {
-	st := p.u.live.Status
-	return p.record(st.Network.Ports, st.Teardown, nil, p.change.Fresh)
-}
-
-// revert undoes a change that was applied.
-func (p *publication) revert() error {
-	if err := p.change.Revert(); err != nil {
-		return err // what may be left stays recorded
-	}
-	return p.forget()
-}
-
-// commit records the change as made. A container that ended meanwhile took down
-// what was there: what came after that goes here.
-func (p *publication) commit() error {
-	err := p.record(p.change.Status.Ports, p.change.After, nil, p.change.Released)
-	if err == nil {
-		return nil
-	}
-	st, serr := p.u.e.Store.Status(p.u.old.ID)
-	if serr == nil && st.Phase.Active() && st.Pid == p.u.live.Pid && st.PidStart == p.u.live.PidStart {
-		return err
-	}
-	return p.change.Withdraw()
+	return u.e.beginLive(&liveNetwork{id: u.old.ID, st: st, change: change, ports: true})
 }

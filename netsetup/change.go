@@ -2,8 +2,6 @@ package netsetup
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 
@@ -13,12 +11,12 @@ import (
 	"skiff/state"
 )
 
-// PortChange is a change of the published ports of a container that runs, ready
-// to be made. Its caller records During where the end of the container finds it,
-// calls Apply, and records After; or, if a step fails, Revert and what was
-// recorded before. So the container's end takes down what there may be, whatever
-// becomes of the caller in between.
-type PortChange struct {
+// Change is a change of the network of a container that runs, ready to be made.
+// Its caller records During where the end of the container finds it, calls Apply,
+// and records After; or, if a step fails, Revert and what was recorded before. So
+// the container's end takes down what there may be, whatever becomes of the caller
+// in between.
+type Change struct {
 	// Reserved are sockets that keep the new host ports; who records During has to
 	// hold them from then on.
 	Reserved []*os.File
@@ -31,115 +29,50 @@ type PortChange struct {
 	// During and After are the container's teardown before and after Apply.
 	During, After state.Teardown
 
-	conn     *link.Conn
-	nw       *network
-	link     string
-	added    []firewall.Forward
-	removed  []firewall.Forward
-	remaking func() error
+	m    *Manager
+	id   string
+	conn *link.Conn
+	// added and removed are published ports, each at one endpoint.
+	added, removed forwarding
 }
 
-// ChangePorts prepares to publish the ports of add and to take back those of
-// remove, which must be among st.Ports. Nothing is changed but that the new host
-// ports are reserved. The caller closes the change when it is made or reverted.
-//
-// Preconditions:
-//   - the container runs, st and td are what is recorded of it, and its lock is
-//     held
-func (m *Manager) ChangePorts(id string, st state.NetworkStatus, td state.Teardown, add, remove []state.Port) (_ *PortChange, err error) {
-	if len(st.Endpoints) == 0 {
-		return nil, errors.New("cannot change the published ports of a running container whose network is not a bridge")
-	}
-	for _, p := range add {
-		if err := validPort(p); err != nil {
-			return nil, err
+// Plan is the change itself, for callers that handle all kinds of changes alike.
+func (c *Change) Plan() *Change { return c }
+
+// forwarding is what is published at one endpoint.
+type forwarding struct {
+	nw   *network
+	link string // the endpoint's on the host
+	fs   []firewall.Forward
+}
+
+// publisher is the endpoint of a running container at which ports are published:
+// the first on a bridge; -1 without one.
+func (m *Manager) publisher(eps []state.EndpointStatus) (int, error) {
+	for i, e := range eps {
+		if e.Network == state.ModePasta {
+			return -1, nil
 		}
-	}
-	c := &PortChange{Status: st, link: st.Endpoints[0].HostLink}
-	defer func() {
+		r, err := m.LoadNetwork(e.Network)
 		if err != nil {
-			c.Close()
+			return -1, err
 		}
-	}()
-	if c.conn, err = link.Open(); err != nil {
-		return nil, err
-	}
-	if c.nw, err = m.attach(c.conn, st.Endpoints[0].Network); err != nil {
-		return nil, err
-	}
-	c.remaking = func() error { return m.reassert(c.nw.fw, id) }
-	if err := c.settle(add, remove); err != nil {
-		return nil, err
-	}
-	return c, c.record(id, td)
-}
-
-// settle chooses and reserves host ports and works the forwards out.
-func (c *PortChange) settle(add, remove []state.Port) (err error) {
-	e := c.Status.Endpoints[0]
-	ip, err := netip.ParseAddr(e.IP)
-	if err != nil {
-		return fmt.Errorf("status holds the address %q: %w", e.IP, state.ErrInvalid)
-	}
-	ip6, _ := netip.ParseAddr(e.IP6)
-	ports := slices.DeleteFunc(slices.Clone(c.Status.Ports), func(p state.Port) bool { return slices.Contains(remove, p) })
-	c.Released = slices.Clone(remove)
-	for _, p := range add {
-		// A host port that only gets another target stays reserved throughout.
-		again := slices.IndexFunc(c.Released, func(r state.Port) bool { return p.HostPort != 0 && p.HostPortEnd == 0 && sameHost(r, p) })
-		if again >= 0 {
-			c.Released = slices.Delete(c.Released, again, again+1)
-		} else {
-			settled, files, err := reserve([]state.Port{p}, ip6.IsValid())
-			if err != nil {
-				return err
-			}
-			p = settled[0]
-			c.Fresh, c.Reserved = append(c.Fresh, p), append(c.Reserved, files...)
-		}
-		ports = append(ports, p)
-		if err := forwards(&c.added, p, ip, ip6); err != nil {
-			return err
+		if plan.Managed(r) {
+			return i, nil
 		}
 	}
-	for _, p := range remove {
-		if err := forwards(&c.removed, p, ip, ip6); err != nil {
-			return err
-		}
-	}
-	c.Status.Ports = ports
-	return nil
+	return -1, nil
 }
 
-func sameHost(a, b state.Port) bool {
-	return a.HostIP == b.HostIP && a.HostPort == b.HostPort && a.Protocol == b.Protocol
-}
-
-func forwards(to *[]firewall.Forward, p state.Port, ip, ip6 netip.Addr) error {
-	fs, err := plan.Forwards(p, ip, ip6)
-	*to = append(*to, fs...)
-	return err
-}
-
-// record works out what the container's end has to take down.
-func (c *PortChange) record(id string, td state.Teardown) error {
-	e := c.Status.Endpoints[0]
-	ip, err := netip.ParseAddr(e.IP)
+// teardowns works out what the container's end has to take down. left are the
+// forwards that there are in the end, and entries the files of the addresses that
+// forwards may lead to.
+func (c *Change) teardowns(fw applier, td state.Teardown, left []firewall.Forward, entries []string) error {
+	added, err := fw.Undo(c.added.fs)
 	if err != nil {
 		return err
 	}
-	ip6, _ := netip.ParseAddr(e.IP6)
-	var all []firewall.Forward
-	for _, p := range c.Status.Ports {
-		if err := forwards(&all, p, ip, ip6); err != nil {
-			return err
-		}
-	}
-	added, err := c.nw.fw.Undo(c.added)
-	if err != nil {
-		return err
-	}
-	after, err := c.nw.fw.Undo(all)
+	after, err := fw.Undo(left)
 	if err != nil {
 		return err
 	}
@@ -147,80 +80,87 @@ func (c *PortChange) record(id string, td state.Teardown) error {
 	// What is not there yet, or no more, is no error to take down.
 	c.During.Netlink = append(slices.Clone(td.Netlink), added...)
 	c.After.Netlink = after
-	lease := c.nw.pool.Entry(id, ip)
 	for _, t := range []struct {
 		to       *state.Teardown
 		forwards int
 		batches  int
-	}{{&c.During, len(all) + len(c.removed), len(added) + len(td.Netlink)}, {&c.After, len(all), len(after)}} {
-		// As for a start: skiff gives the address back once the rules are gone, where
+	}{{&c.During, len(left) + len(c.removed.fs), len(added) + len(td.Netlink)}, {&c.After, len(left), len(after)}} {
+		// As for a start: skiff gives the addresses back once the rules are gone, where
 		// only skiff can take them away.
-		t.to.Engine = t.forwards > 0 && t.batches == 0
-		t.to.Files = slices.DeleteFunc(slices.Clone(td.Files), func(f string) bool { return f == lease })
-		if !t.to.Engine {
-			t.to.Files = append(t.to.Files, lease)
+		rules := t.forwards > 0 && t.batches == 0
+		t.to.Engine = rules || len(td.Hooks) > 0
+		t.to.Files = slices.DeleteFunc(slices.Clone(td.Files), func(f string) bool { return slices.Contains(entries, f) })
+		if !rules {
+			t.to.Files = append(t.to.Files, entries...)
 		}
 	}
 	return nil
 }
 
-// Apply makes the change in the kernel. On error it is as before.
-func (c *PortChange) Apply() error {
-	if err := c.nw.fw.Remove(c.removed); err != nil {
-		return errors.Join(err, c.Revert())
+// entries are the files of an endpoint's addresses.
+func (m *Manager) entries(id string, e state.EndpointStatus) (files []string, err error) {
+	ip, ip6, err := plan.AddressesOf(e)
+	pool := m.leases(e.Network)
+	if ip.IsValid() {
+		files = append(files, pool.Entry(id, ip))
 	}
-	if err := c.add(c.added); err != nil {
-		return errors.Join(err, c.Revert())
+	if ip6.IsValid() {
+		files = append(files, pool.Entry(id, ip6))
 	}
-	if err := c.flush(); err != nil {
-		return errors.Join(err, c.Revert())
+	if files == nil {
+		files = append(files, pool.Member(id))
 	}
-	return nil
+	return files, err
 }
 
-// flush ends the UDP flows of the ports whose meaning changes.
-func (c *PortChange) flush() error {
-	return c.conn.FlushUDP(udpPorts(append(slices.Clone(c.added), c.removed...)))
-}
-
-func (c *PortChange) add(fs []firewall.Forward) error {
-	if len(fs) == 0 {
-		return nil
-	}
-	if sysctl("net/bridge/bridge-nf-call-iptables") == "1" {
-		if err := c.conn.Hairpin(c.link); err != nil {
+// swap takes forwards away and adds others.
+func (c *Change) swap(from, to forwarding) error {
+	if len(from.fs) > 0 {
+		if err := from.nw.fw.Remove(from.fs); err != nil {
 			return err
 		}
 	}
-	s := c.nw.subnets
-	remade, err := c.nw.fw.Add(plan.FirewallOf(c.nw.record.Bridge, s, c.nw.ipv6), fs)
-	if err == nil && remade && c.nw.existed {
-		err = c.remaking()
+	if err := c.add(to); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
+// flush ends the UDP flows of the ports whose meaning changes.
+func (c *Change) flush() error {
+	return c.conn.FlushUDP(udpPorts(append(slices.Clone(c.added.fs), c.removed.fs...)))
+}
+
+func (c *Change) add(f forwarding) error {
+	if len(f.fs) == 0 {
+		return nil
+	}
+	if sysctl("net/bridge/bridge-nf-call-iptables") == "1" {
+		if err := c.conn.Hairpin(f.link); err != nil {
+			return err
+		}
+	}
+	remade, err := f.nw.fw.Add(f.nw.firewall(), f.fs)
+	if err == nil && remade && f.nw.existed {
+		err = c.m.reassert(f.nw.fw, c.id)
 	}
 	return err
 }
 
-// Revert puts back in the kernel what was there before Apply.
-func (c *PortChange) Revert() error {
-	// Of the forwards to remove some may be there still: all of them are made anew.
-	return errors.Join(c.nw.fw.Remove(c.added), c.nw.fw.Remove(c.removed), c.add(c.removed), c.flush())
+// withdraw takes every forward of the change away: the container has ended.
+func (c *Change) withdraw() (err error) {
+	for _, f := range []forwarding{c.added, c.removed} {
+		if len(f.fs) > 0 {
+			err = errors.Join(err, f.nw.fw.Remove(f.fs))
+		}
+	}
+	return err
 }
 
-// Withdraw takes every forward of the change away: the container has ended.
-func (c *PortChange) Withdraw() error {
-	return errors.Join(c.nw.fw.Remove(c.added), c.nw.fw.Remove(c.removed))
-}
-
-// Close lets go of what the change holds, the reserved ports among it.
-func (c *PortChange) Close() {
+// letGo closes the reserved ports.
+func (c *Change) letGo() {
 	for _, f := range c.Reserved {
 		f.Close()
 	}
 	c.Reserved = nil
-	if c.nw != nil {
-		c.nw.lock.Release()
-	}
-	if c.conn != nil {
-		c.conn.Close()
-	}
 }

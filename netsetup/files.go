@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"skiff/netsetup/dns"
@@ -58,7 +59,7 @@ func resolver(n state.Network, st state.NetworkStatus) ([]byte, error) {
 		host = host.Reachable(false, nil)
 		host.Servers = append([]string{userport.DNSForward}, host.Servers...)
 	default:
-		ipv6 := len(st.Endpoints) > 0 && st.Endpoints[0].IP6 != ""
+		ipv6 := slices.ContainsFunc(st.Endpoints, func(e state.EndpointStatus) bool { return e.Gateway6 != "" })
 		host = host.Reachable(ipv6, dns.PublicServers())
 	}
 	return host.Override(n.DNS, n.DNSSearch, n.DNSOptions).Text(), nil
@@ -77,14 +78,15 @@ func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
 			return nil, err
 		}
 		base, gateway = append([]byte{}, b...), "127.0.0.1"
-	case len(st.Endpoints) > 0:
-		e := st.Endpoints[0]
-		gateway = e.Gateway
+	default:
+		gateway = hostAddress(st)
 		names := []string{r.Hostname, r.Name}
 		if r.Domainname != "" {
 			names = []string{r.Hostname + "." + r.Domainname, r.Hostname, r.Name}
 		}
-		own = []dns.Entry{{Addr: e.IP, Names: names}, {Addr: e.IP6, Names: names}}
+		for _, e := range st.Endpoints {
+			own = append(own, dns.Entry{Addr: e.IP, Names: names}, dns.Entry{Addr: e.IP6, Names: names})
+		}
 	}
 	var extra []dns.Entry
 	given := map[string]bool{}
@@ -107,6 +109,46 @@ func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
 	}
 	extra = append(extra, dns.Entry{Addr: gateway, Names: names})
 	return dns.HostsText(base, append(extra, own...)), nil
+}
+
+// hostAddress is where the container reaches the host: the first gateway that it
+// has.
+func hostAddress(st state.NetworkStatus) string {
+	for _, e := range st.Endpoints {
+		if e.Gateway != "" {
+			return e.Gateway
+		}
+	}
+	for _, e := range st.Endpoints {
+		if e.Gateway6 != "" {
+			return e.Gateway6
+		}
+	}
+	return ""
+}
+
+// AmendFiles changes the container's hosts and resolv.conf from what they were for
+// one status to what they are for another, in place, and leaves alone what the
+// container's own programs have written.
+func (m *Manager) AmendFiles(r Request, before, after state.NetworkStatus) error {
+	was, err := hosts(r, before)
+	if err != nil {
+		return err
+	}
+	is, err := hosts(r, after)
+	if err != nil {
+		return err
+	}
+	if err := dns.AmendLines(r.Dir.Hosts(), was, is); err != nil {
+		return err
+	}
+	if was, err = resolver(r.Network, before); err != nil {
+		return err
+	}
+	if is, err = resolver(r.Network, after); err != nil {
+		return err
+	}
+	return dns.AmendFile(r.Dir.ResolvConf(), was, is)
 }
 
 // validNames refuses names and servers that cannot be written to the files.

@@ -1,6 +1,8 @@
 package netsetup
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +19,7 @@ import (
 	"skiff/netsetup/link"
 	"skiff/state"
 	"skiff/state/dirs"
+	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
 
@@ -139,6 +142,9 @@ func newID() string {
 
 func (h *host) start(n state.Network) (*box, error) {
 	h.t.Helper()
+	if n.Mode == state.ModeBridge && n.Endpoints == nil {
+		n.Endpoints = []state.Endpoint{{Network: state.DefaultNetwork}}
+	}
 	b := &box{h: h, id: newID()}
 	c := h.m.Roots.Container(b.id)
 	for _, d := range []string{c.Data, c.Run} {
@@ -169,9 +175,27 @@ func (h *host) start(n state.Network) (*box, error) {
 	return b, nil
 }
 
+// bridged is the usual network.
+func bridged(ports ...state.Port) state.Network {
+	return state.Network{Mode: state.ModeBridge, Ports: ports, Endpoints: []state.Endpoint{{Network: state.DefaultNetwork}}}
+}
+
+// network writes the record of a network of the user's.
+func (h *host) network(r state.NetworkRecord) {
+	h.t.Helper()
+	r.Version, r.ID = state.NetworkVersion, fmt.Sprintf("%064x", sha256.Sum256([]byte(r.Name)))
+	if r.Driver == "" {
+		r.Driver, r.Bridge = state.DriverBridge, cmp.Or(r.Bridge, "br-"+r.Name)
+	}
+	path := h.m.Roots.NetworkRecord(r.Name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), jsonfile.Write(path, r, jsonfile.Volatile)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func (h *host) box(ports ...state.Port) *box {
 	h.t.Helper()
-	b, err := h.start(state.Network{Mode: state.ModeBridge, Ports: ports})
+	b, err := h.start(bridged(ports...))
 	if err != nil {
 		h.t.Fatal(err)
 	}

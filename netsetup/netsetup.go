@@ -9,7 +9,6 @@ package netsetup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"skiff/netsetup/firewall"
 	"skiff/netsetup/ipam"
 	"skiff/netsetup/link"
-	"skiff/netsetup/plan"
 	"skiff/state"
 	"skiff/state/dirs"
 	"skiff/state/lock"
@@ -114,7 +112,7 @@ func (m *Manager) Setup(ctx context.Context, r Request) (Result, error) {
 	}
 	switch r.Network.Mode {
 	case state.ModeBridge:
-		return m.setupBridge(ctx, r)
+		return m.setupNetworks(ctx, r)
 	case state.ModePasta:
 		return m.setupPasta(ctx, r)
 	}
@@ -128,164 +126,15 @@ func (u *undo) push(f func() error) { *u = append(*u, f) }
 
 func (u undo) run(err error) error {
 	for i := len(u) - 1; i >= 0; i-- {
-		if e := u[i](); e != nil {
+		switch e := u[i](); {
+		case e == nil:
+		case err == nil:
+			err = e
+		default:
 			err = fmt.Errorf("%w (and undoing it: %v)", err, e)
 		}
 	}
 	return err
-}
-
-func (m *Manager) setupBridge(ctx context.Context, r Request) (res Result, err error) {
-	if !ownsNetwork() {
-		return res, fmt.Errorf("cannot join network %q: ordinary users have no bridges (use --network pasta, host or none)", endpoint(r.Network).Network)
-	}
-	var back undo
-	defer func() {
-		if err != nil {
-			err = back.run(err)
-			res.Close()
-			res = Result{}
-		}
-	}()
-	conn, err := link.Open()
-	if err != nil {
-		return res, err
-	}
-	defer conn.Close()
-	want := endpoint(r.Network)
-	nw, err := m.attach(conn, want.Network)
-	if err != nil {
-		return res, err
-	}
-	defer nw.lock.Release()
-
-	in := plan.Input{ID: r.ID, Network: nw.record, IPv6: nw.ipv6, MAC: want.MAC, MTU: m.MTU}
-	lease, err := m.lease(nw, r, want)
-	if err != nil {
-		return res, err
-	}
-	back.push(func() error { return nw.pool.Release(r.ID, lease.IP) })
-	in.IP = lease.IP
-	if nw.ipv6 {
-		if in.IP6, err = address6(nw.subnets, lease.IP, want.IP6); err != nil {
-			return res, err
-		}
-	}
-	if lease.Reclaimed {
-		if err := nw.fw.Forget(addresses(in.IP, in.IP6)); err != nil {
-			return res, err
-		}
-	}
-	if in.Ports, res.Reserved, err = reserve(PublishedPorts(r.Network), in.IP6.IsValid()); err != nil {
-		return res, err
-	}
-	ep, err := plan.Plan(in)
-	if err != nil {
-		return res, err
-	}
-	if err := m.connect(conn, r, nw, ep, &back); err != nil {
-		return res, err
-	}
-	res.Teardown.Netlink, err = nw.fw.Undo(ep.Forwards)
-	if err != nil {
-		return res, err
-	}
-	if res.Teardown.Netlink == nil && len(ep.Forwards) > 0 {
-		res.Teardown.Engine = true // which gives the address back when the rules are gone
-	} else {
-		res.Teardown.Files = []string{lease.Path}
-	}
-	res.Warnings = nw.warnings
-	res.Status.Endpoints = []state.EndpointStatus{ep.Status}
-	res.Status.Ports = in.Ports
-	return res, ctx.Err()
-}
-
-// connect makes the devices and the rules.
-func (m *Manager) connect(conn *link.Conn, r Request, nw *network, ep plan.Endpoint, back *undo) error {
-	if err := r.NS.Do(func() error { return containerSysctls(nw.ipv6) }); err != nil {
-		return err
-	}
-	if err := m.veth(conn, r, nw, ep); err != nil {
-		return err
-	}
-	back.push(func() error { return conn.Delete(ep.Veth.Host) })
-	if len(ep.Forwards) > 0 && sysctl("net/bridge/bridge-nf-call-iptables") == "1" {
-		if err := conn.Hairpin(ep.Veth.Host); err != nil {
-			return err
-		}
-	}
-	if err := r.NS.Conn().Endpoint(ep); err != nil {
-		return err
-	}
-	back.push(func() error { return nw.fw.Forget(addresses(ipsOf(ep)...)) })
-	remade, err := nw.fw.Add(ep.Firewall, ep.Forwards)
-	if err != nil {
-		return err
-	}
-	if remade && nw.existed {
-		// Somebody flushed the rules: the other containers' went with them.
-		if err := m.reassert(nw.fw, r.ID); err != nil {
-			return err
-		}
-	}
-	return conn.FlushUDP(udpPorts(ep.Forwards))
-}
-
-// veth makes the pair of devices. The bridge cannot go away under the network's
-// shared lock, unless a person removes it.
-func (m *Manager) veth(conn *link.Conn, r Request, nw *network, ep plan.Endpoint) error {
-	err := conn.Veth(ep.Veth, nw.index, r.NS.Fd())
-	if errors.Is(err, link.ErrBridgeFull) {
-		return fmt.Errorf("cannot join network %q: %w", nw.record.Name, err)
-	}
-	return err
-}
-
-func ipsOf(ep plan.Endpoint) (ips []netip.Addr) {
-	for _, a := range ep.Addresses {
-		ips = append(ips, a.Addr())
-	}
-	return ips
-}
-
-func addresses(ips ...netip.Addr) (out []netip.Addr) {
-	for _, ip := range ips {
-		if ip.IsValid() {
-			out = append(out, ip)
-		}
-	}
-	return out
-}
-
-func udpPorts(fs []firewall.Forward) (ports []uint16) {
-	for _, f := range fs {
-		if f.Proto == "udp" {
-			ports = append(ports, f.Host.Port())
-		}
-	}
-	return ports
-}
-
-// endpoint is the one network to join.
-func endpoint(n state.Network) state.Endpoint {
-	if len(n.Endpoints) == 0 {
-		return state.Endpoint{Network: state.DefaultNetwork}
-	}
-	return n.Endpoints[0]
-}
-
-// lease takes the container's address: the wanted one, the one it had, any.
-func (m *Manager) lease(nw *network, r Request, want state.Endpoint) (ipam.Lease, error) {
-	wanted, err := optionalAddr(want.IP)
-	if err != nil {
-		return ipam.Lease{}, err
-	}
-	var before netip.Addr
-	if !wanted.IsValid() {
-		before = previousAddress(r.Dir, nw.record.Name)
-	}
-	return nw.pool.Take(r.ID, wanted, before)
 }
 
 func (m *Manager) alive(id string) bool {

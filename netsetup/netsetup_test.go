@@ -95,7 +95,7 @@ func TestManyAtOnce(t *testing.T) {
 		s := &starts[i]
 		wg.Go(func() {
 			s.res, s.err = h.m.Setup(t.Context(), Request{ID: s.id, NS: s.ns,
-				Network: state.Network{Mode: state.ModeBridge, Ports: []state.Port{tcp(0, 80)}}})
+				Network: bridged(tcp(0, 80))})
 		})
 	}
 	wg.Wait()
@@ -242,7 +242,7 @@ func TestRestartedContainerKeepsItsAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	res, err := h.m.Setup(t.Context(), Request{ID: b.id, Dir: c, NS: ns, Network: state.Network{Mode: state.ModeBridge}})
+	res, err := h.m.Setup(t.Context(), Request{ID: b.id, Dir: c, NS: ns, Network: bridged()})
 	if err != nil || res.Status.Endpoints[0].IP != b.ip {
 		t.Errorf("got %+v, %v; want %s", res.Status, err, b.ip)
 	}
@@ -250,22 +250,35 @@ func TestRestartedContainerKeepsItsAddress(t *testing.T) {
 
 func TestStaticAddress(t *testing.T) {
 	h := newHost(t)
-	h.box()
-	static := func(ip string) state.Network {
-		return state.Network{Mode: state.ModeBridge, Endpoints: []state.Endpoint{{Network: "bridge", IP: ip, MAC: "02:00:00:00:00:05"}}}
+	h.network(state.NetworkRecord{Name: "own", Given: true, Subnet: "10.1.0.0/24", Gateway: "10.1.0.1", Subnet6: "fd00:1::/64", Gateway6: "fd00:1::1",
+		Range: "10.1.0.128/25", Reserved: map[string]string{"router": "10.1.0.254"}})
+	h.network(state.NetworkRecord{Name: "chosen", Subnet: "10.2.0.0/24", Gateway: "10.2.0.1"})
+	static := func(network, ip string) state.Network {
+		return state.Network{Mode: state.ModeBridge, Endpoints: []state.Endpoint{{Network: network, IP: ip, MAC: "02:00:00:00:00:05"}}}
 	}
-	b, err := h.start(static("10.87.3.4"))
-	if err != nil || b.ip != "10.87.3.4" || b.res.Status.Endpoints[0].MAC != "02:00:00:00:00:05" {
+	b, err := h.start(static("own", "10.1.0.4")) // outside of the range, as Docker allows
+	if err != nil || b.ip != "10.1.0.4" || b.res.Status.Endpoints[0].MAC != "02:00:00:00:00:05" || b.res.Status.Endpoints[0].IP6 != "fd00:1::4" {
 		t.Fatalf("got %+v, %v", b, err)
 	}
-	for ip, want := range map[string]string{
-		"10.87.3.4":  "address 10.87.3.4: the address is already in use",
-		"10.87.0.1":  "address 10.87.0.1 is the network's gateway",
-		"10.12.13.1": "address 10.12.13.1 is not in the network's subnet 10.87.0.0/16",
-		"x":          `invalid IP address "x"`,
+	n := static("own", "")
+	n.Endpoints[0].IP6 = "fd00:1::77"
+	if b, err := h.start(n); err != nil || b.res.Status.Endpoints[0].IP6 != "fd00:1::77" || b.ip != "10.1.0.128" {
+		t.Errorf("got %+v, %v", b, err)
+	}
+	if _, err := h.start(n); !errors.Is(err, ErrAddressInUse) {
+		t.Errorf("an IPv6 address twice: %v", err)
+	}
+	for _, c := range []struct{ network, ip, want string }{
+		{"own", "10.1.0.4", "address 10.1.0.4: the address is already in use"},
+		{"own", "10.1.0.1", "address 10.1.0.1 is the network's gateway"},
+		{"own", "10.1.0.254", "address 10.1.0.254 is reserved in the network"},
+		{"own", "10.12.13.1", "address 10.12.13.1 is not in the network's subnet 10.1.0.0/24"},
+		{"own", "x", `invalid IP address "x"`},
+		{"chosen", "10.2.0.4", "user specified IP address is supported only when connecting to networks with user configured subnets"},
+		{"bridge", "10.87.0.4", "user specified IP address is supported on user defined networks only"},
 	} {
-		if _, err := h.start(static(ip)); fmt.Sprint(err) != want {
-			t.Errorf("%s: got %v want %s", ip, err, want)
+		if _, err := h.start(static(c.network, c.ip)); fmt.Sprint(err) != c.want {
+			t.Errorf("%s: got %v want %s", c.ip, err, c.want)
 		}
 	}
 }
@@ -274,8 +287,9 @@ func TestStaticAddress(t *testing.T) {
 // is not mistaken for what others have taken over since.
 func TestDeadContainersRemainsGoToTheirNewOwner(t *testing.T) {
 	h := newHost(t)
+	h.network(state.NetworkRecord{Name: "own", Given: true, Subnet: "10.1.0.0/24", Gateway: "10.1.0.1"})
 	static := state.Network{Mode: state.ModeBridge, Ports: []state.Port{tcp(8080, 80), tcp(8081, 80)},
-		Endpoints: []state.Endpoint{{Network: "bridge", IP: "10.87.0.9"}}}
+		Endpoints: []state.Endpoint{{Network: "own", IP: "10.1.0.9"}}}
 	dead := newID() // has no claim
 	ns, err := link.NewNamespace()
 	if err != nil {

@@ -56,7 +56,7 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 // just ended may still hold: it ends by itself, a moment after it is told to.
 func reserveForPasta(ctx context.Context, want []state.Port) (ports []state.Port, held []*os.File, err error) {
 	for deadline := time.Now().Add(pastaLeaves); ; {
-		ports, held, err = reserve(want, true)
+		ports, held, err = reserve(want, families{true, true})
 		if !errors.Is(err, ErrPortInUse) || time.Now().After(deadline) {
 			return ports, held, err
 		}

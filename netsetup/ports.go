@@ -72,7 +72,7 @@ func knownProtocol(p string) bool { return p == "tcp" || p == "udp" || p == "sct
 // the container runs, and settles the ports that were left open.
 //
 // Postconditions: on error no socket is open.
-func reserve(ports []state.Port, ipv6 bool) (out []state.Port, files []*os.File, err error) {
+func reserve(ports []state.Port, have families) (out []state.Port, files []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			for _, f := range files {
@@ -82,7 +82,7 @@ func reserve(ports []state.Port, ipv6 bool) (out []state.Port, files []*os.File,
 		}
 	}()
 	for _, p := range ports {
-		got, fds, err := reservePort(p, ipv6)
+		got, fds, err := reservePort(p, have)
 		if err != nil {
 			return nil, files, fmt.Errorf("cannot publish port %s: %w", plan.PortText(p), err)
 		}
@@ -101,8 +101,8 @@ func reserve(ports []state.Port, ipv6 bool) (out []state.Port, files []*os.File,
 
 // reservePort settles one port: the one asked for, the first free one of a
 // range, or any.
-func reservePort(p state.Port, ipv6 bool) (state.Port, []int, error) {
-	hosts, err := hostAddresses(p, ipv6)
+func reservePort(p state.Port, have families) (state.Port, []int, error) {
+	hosts, err := hostAddresses(p, have)
 	if err != nil {
 		return p, nil, err
 	}
@@ -119,21 +119,34 @@ func reservePort(p state.Port, ipv6 bool) (state.Port, []int, error) {
 	}
 }
 
-func hostAddresses(p state.Port, ipv6 bool) ([]netip.Addr, error) {
+// families are those that a container has in its network.
+type families struct{ four, six bool }
+
+func hostAddresses(p state.Port, have families) (all []netip.Addr, err error) {
 	if p.HostIP == "" {
-		if ipv6 {
-			return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
+		if have.four {
+			all = append(all, netip.IPv4Unspecified())
 		}
-		return []netip.Addr{netip.IPv4Unspecified()}, nil
+		if have.six {
+			all = append(all, netip.IPv6Unspecified())
+		}
+		if all == nil {
+			err = errors.New("the network gives no addresses")
+		}
+		return all, err
 	}
 	a, err := netip.ParseAddr(p.HostIP)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not an IP address", p.HostIP)
 	}
-	if a.Is6() && !a.Is4In6() && !ipv6 {
+	a = a.Unmap()
+	if a.Is6() && !have.six {
 		return nil, errors.New("the network has no IPv6 on this host")
 	}
-	return []netip.Addr{a.Unmap()}, nil
+	if a.Is4() && !have.four {
+		return nil, errors.New("the network has no IPv4")
+	}
+	return []netip.Addr{a}, nil
 }
 
 // bindAll binds the port on every address. With port 0 the kernel chooses one

@@ -55,13 +55,9 @@ func (m *Manager) StrayLinks(ids []string) ([]string, error) {
 		if m.alive(id) {
 			continue
 		}
-		for n := 0; ; n++ {
-			name := plan.HostLink(id, n)
-			_, ok, err := conn.Index(name)
-			if !ok {
-				errs = append(errs, err)
-				break
-			}
+		names, err := conn.Named(plan.HostLinkPrefix(id))
+		errs = append(errs, err)
+		for _, name := range names {
 			if _, err := os.Lstat("/sys/class/net/" + name + "/master"); err != nil {
 				stray = append(stray, name)
 			}

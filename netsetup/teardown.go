@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,8 +13,6 @@ import (
 	"skiff/netsetup/link"
 	"skiff/netsetup/plan"
 	"skiff/state"
-	"skiff/state/jsonfile"
-	"skiff/state/lock"
 )
 
 // applier puts rules into the kernel; see package firewall.
@@ -52,15 +50,7 @@ func (m *Manager) applier() (applier, error) {
 func (m *Manager) stale(ip netip.Addr) bool {
 	records, _ := m.Networks()
 	for _, r := range records {
-		s, err := plan.ParseSubnets(r)
-		if err != nil {
-			continue
-		}
-		v4 := ip
-		if s.Net6.IsValid() && s.Net6.Contains(ip) {
-			v4 = address4(s, ip)
-		}
-		if owner := m.pool(r, s).Owner(v4); owner != "" && m.alive(owner) {
+		if owner := m.leases(r.Name).Owner(ip); owner != "" && m.alive(owner) {
 			return false
 		}
 	}
@@ -92,7 +82,25 @@ func (m *Manager) Teardown(id string, st state.NetworkStatus) error {
 		errs = append(errs, err) // pasta's reason to live
 	}
 	if ownsNetwork() {
-		errs = append(errs, conn.Delete(plan.HostLink(id, 0)))
+		errs = append(errs, m.deleteLinks(conn, id, st))
+	}
+	return errors.Join(errs...)
+}
+
+// deleteLinks removes the host's ends of the container's devices.
+func (m *Manager) deleteLinks(conn *link.Conn, id string, st state.NetworkStatus) error {
+	names, err := conn.Named(plan.HostLinkPrefix(id))
+	errs := []error{err}
+	for _, e := range st.Endpoints {
+		if e.HostLink == "" || slices.Contains(names, e.HostLink) {
+			continue
+		}
+		if ok, err := conn.Owns(e.HostLink, id); ok || err != nil {
+			names, errs = append(names, e.HostLink), append(errs, err)
+		}
+	}
+	for _, name := range names {
+		errs = append(errs, conn.Delete(name))
 	}
 	return errors.Join(errs...)
 }
@@ -114,111 +122,39 @@ func ownsNetwork() bool {
 	return true
 }
 
-// leave gives up the container's addresses in one network.
+// leave gives up the container's place in one network.
 func (m *Manager) leave(fw applier, r state.NetworkRecord, id string, st state.NetworkStatus) error {
-	s, err := plan.ParseSubnets(r)
-	if err != nil {
-		return err
-	}
-	pool := m.pool(r, s)
+	pool := m.leases(r.Name)
 	all, err := pool.All()
-	errs := []error{err}
+	if err != nil {
+		return err
+	}
 	for _, e := range st.Endpoints {
-		// Given back already; forwards to it can be nobody else's.
-		if ip, err := netip.ParseAddr(e.IP); err == nil && e.Network == r.Name && all != nil && all[ip] == "" {
-			all[ip] = id
+		ip, ip6, err := plan.AddressesOf(e)
+		if err != nil || e.Network != r.Name {
+			continue
+		}
+		for _, ip := range []netip.Addr{ip, ip6} {
+			// Given back already; forwards to it can be nobody else's.
+			if ip.IsValid() && all[ip] == "" {
+				all[ip] = id
+			}
 		}
 	}
+	var ips []netip.Addr
 	for ip, owner := range all {
-		if owner != id {
-			continue
+		if owner == id {
+			ips = append(ips, ip)
 		}
-		ips := []netip.Addr{ip}
-		if s.Net6.IsValid() {
-			six, err := address6(s, ip, "")
-			errs = append(errs, err)
-			ips = append(ips, six)
-		}
-		errs = append(errs, fw.Forget(ips), pool.Release(id, ip))
 	}
-	return errors.Join(errs...)
-}
-
-// Networks are the records that there are; the default network has one once it
-// was used.
-func (m *Manager) Networks() ([]state.NetworkRecord, error) {
-	paths, err := filepath.Glob(m.Roots.NetworkRecord("*"))
-	if err != nil {
-		return nil, err
-	}
-	var all []state.NetworkRecord
 	var errs []error
-	for _, p := range paths {
-		name := filepath.Base(p)
-		r, err := m.LoadNetwork(name[:len(name)-len(".json")])
-		if errors.Is(err, state.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		all = append(all, r)
+	if len(ips) > 0 && plan.Managed(r) {
+		errs = append(errs, fw.Forget(ips))
 	}
-	return all, errors.Join(errs...)
-}
-
-// Collect takes down the bridges and rules of networks that no container is
-// in, and leaves those alone that somebody is joining. Records stay.
-func (m *Manager) Collect() error {
-	fw, err := m.applier()
-	if err != nil {
-		return err
+	for _, ip := range ips {
+		errs = append(errs, pool.Release(id, ip))
 	}
-	records, err := m.Networks()
-	errs := []error{err}
-	for _, r := range records {
-		errs = append(errs, m.collect(fw, r))
-	}
-	return errors.Join(errs...)
-}
-
-func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
-	dir := m.Roots.Network(r.Name)
-	if !jsonfile.Exists(dir) {
-		return nil // nobody was in it since the boot
-	}
-	l, err := lock.Try(filepath.Join(dir, "lock"))
-	if errors.Is(err, lock.ErrBusy) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer l.Release()
-	s, err := plan.ParseSubnets(r)
-	if err != nil {
-		return err
-	}
-	taken, err := m.pool(r, s).All()
-	if err != nil {
-		return err
-	}
-	for _, owner := range taken {
-		if m.alive(owner) || jsonfile.Exists(m.Roots.Container(owner).Config()) {
-			return nil
-		}
-	}
-	conn, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	err = errors.Join(fw.RemoveNetwork(plan.FirewallOf(r.Bridge, s, true)), conn.DeletePorts(r.Bridge), conn.Delete(r.Bridge))
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(dir)
+	return errors.Join(append(errs, pool.Leave(id))...)
 }
 
 // reassert puts the forwards of all running containers but one into the
@@ -244,34 +180,35 @@ func (m *Manager) reassert(fw applier, except string) error {
 }
 
 func (m *Manager) assert(fw applier, n state.NetworkStatus) error {
-	e := n.Endpoints[0]
-	r, err := m.LoadNetwork(e.Network)
-	if err != nil {
-		return err
-	}
-	s, err := plan.ParseSubnets(r)
-	if err != nil {
-		return err
-	}
-	ip, err := netip.ParseAddr(e.IP)
-	if err != nil {
-		return fmt.Errorf("status holds the address %q: %w", e.IP, state.ErrInvalid)
-	}
-	ip6, _ := netip.ParseAddr(e.IP6)
-	var fs []firewall.Forward
-	for _, p := range n.Ports {
-		f, err := plan.Forwards(p, ip, ip6)
+	published := false
+	for _, e := range n.Endpoints {
+		r, err := m.LoadNetwork(e.Network)
 		if err != nil {
 			return err
 		}
-		fs = append(fs, f...)
+		if !plan.Managed(r) {
+			continue
+		}
+		s, err := plan.ParseSubnets(r)
+		if err != nil {
+			return err
+		}
+		ep := plan.Endpoint{Status: e}
+		if !published {
+			if err := ep.Publish(n.Ports); err != nil {
+				return err
+			}
+			published = true
+		}
+		nw := plan.FirewallOf(r, s, e.IP6 != "")
+		if err := fw.AddNetwork(nw); err != nil {
+			return err
+		}
+		if _, err := fw.Add(nw, ep.Forwards); err != nil {
+			return err
+		}
 	}
-	nw := plan.FirewallOf(r.Bridge, s, ip6.IsValid())
-	if err := fw.AddNetwork(nw); err != nil {
-		return err
-	}
-	_, err = fw.Add(nw, fs)
-	return err
+	return nil
 }
 
 // DeleteLink removes a device of the host's that a container has left behind.
@@ -291,27 +228,4 @@ func (m *Manager) Reload() error {
 		return err
 	}
 	return m.reassert(fw, "")
-}
-
-// RemoveRecord removes a network that no container is in: its devices, rules and
-// record.
-func (m *Manager) RemoveRecord(name string) error {
-	r, err := m.LoadNetwork(name)
-	if err != nil {
-		return err
-	}
-	fw, err := m.applier()
-	if err != nil {
-		return err
-	}
-	if err := m.collect(fw, r); err != nil {
-		return err
-	}
-	if jsonfile.Exists(m.Roots.Network(name)) {
-		return fmt.Errorf("cannot remove network %q: %w", name, lock.ErrBusy)
-	}
-	if err := os.Remove(m.Roots.NetworkRecord(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove network %q: %w", name, err)
-	}
-	return nil
 }

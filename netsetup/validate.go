@@ -1,11 +1,13 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 
+	"skiff/netsetup/ipam"
 	"skiff/netsetup/plan"
 	"skiff/state"
 )
@@ -15,15 +17,12 @@ import (
 func (m *Manager) Validate(n state.Network) error {
 	switch {
 	case n.Mode == state.ModeBridge, n.Mode == state.ModePasta:
-	case n.Mode == state.ModeNone, n.Mode == state.ModeHost, strings.HasPrefix(n.Mode, state.ModeContainer):
+	case n.Mode == state.ModeNone, n.Mode == state.ModeHost, strings.HasPrefix(n.Mode, state.ModeContainer), strings.HasPrefix(n.Mode, state.ModePath):
 		if len(n.Endpoints) > 0 {
 			return fmt.Errorf("network mode %q cannot be used together with a network", n.Mode)
 		}
 	default:
 		return fmt.Errorf("unknown network mode %q", n.Mode)
-	}
-	if len(n.Endpoints) > 1 {
-		return fmt.Errorf("a container can join one network only")
 	}
 	for _, p := range n.Ports {
 		if err := validPort(p); err != nil {
@@ -38,8 +37,21 @@ func (m *Manager) Validate(n state.Network) error {
 			return err
 		}
 	}
-	if n.Mode == state.ModeBridge {
-		return m.validEndpoint(endpoint(n))
+	if n.Mode != state.ModeBridge {
+		return nil
+	}
+	for i, e := range n.Endpoints {
+		if err := m.ValidEndpoint(e); err != nil {
+			return err
+		}
+		for _, o := range n.Endpoints[:i] {
+			switch {
+			case o.Network == e.Network:
+				return fmt.Errorf("network %q is given twice", e.Network)
+			case e.Interface != "" && o.Interface == e.Interface:
+				return fmt.Errorf("the interface name %q is given twice", e.Interface)
+			}
+		}
 	}
 	return nil
 }
@@ -61,7 +73,15 @@ func validPort(p state.Port) error {
 	return nil
 }
 
-func (m *Manager) validEndpoint(e state.Endpoint) error {
+// Messages of Docker's.
+var (
+	errAddressDefault = errors.New("user specified IP address is supported on user defined networks only")
+	errAddressChosen  = errors.New("user specified IP address is supported only when connecting to networks with user configured subnets")
+	errAliasDefault   = errors.New("network-scoped alias is supported only for containers in user defined networks")
+)
+
+// ValidEndpoint refuses an endpoint that cannot be made.
+func (m *Manager) ValidEndpoint(e state.Endpoint) error {
 	if e.MAC != "" {
 		if mac, err := net.ParseMAC(e.MAC); err != nil || len(mac) != 6 || mac[0]&1 != 0 {
 			return fmt.Errorf("invalid MAC address %q", e.MAC)
@@ -81,24 +101,50 @@ func (m *Manager) validEndpoint(e state.Endpoint) error {
 	if ip6.IsValid() && !ip6.Is6() {
 		return fmt.Errorf("invalid IPv6 address %q", e.IP6)
 	}
-	r, err := m.LoadNetwork(e.Network)
-	if err != nil {
-		if e.Network == state.DefaultNetwork {
-			return nil // it gets its addresses when it is first used
+	if e.Network == state.DefaultNetwork {
+		switch {
+		case ip.IsValid() || ip6.IsValid():
+			return errAddressDefault
+		case len(e.Aliases) > 0:
+			return errAliasDefault
 		}
+	}
+	r, err := m.LoadNetwork(e.Network)
+	if errors.Is(err, state.ErrNotFound) && e.Network == state.DefaultNetwork {
+		r, err = m.Predefined(state.DefaultNetwork, state.DriverBridge), nil // it gets its addresses when it is first used
+		r.Bridge = plan.BridgeName(m.Suffix)
+	}
+	if err != nil {
 		return err
 	}
 	s, err := plan.ParseSubnets(r)
 	if err != nil {
 		return err
 	}
-	if ip.IsValid() {
-		if err := m.pool(r, s).Check(ip); err != nil {
+	return m.validAddresses(r, s, e, ip, ip6)
+}
+
+// validAddresses checks the wanted addresses and names against the network.
+func (m *Manager) validAddresses(r state.NetworkRecord, s plan.Subnets, e state.Endpoint, ip, ip6 netip.Addr) error {
+	if (ip.IsValid() || ip6.IsValid()) && !r.Given {
+		return errAddressChosen
+	}
+	four, six := m.pools(r, s)
+	for _, w := range []struct {
+		ip   netip.Addr
+		pool ipam.Pool
+		what string
+	}{{ip, four, "IPv4"}, {ip6, six, "IPv6"}} {
+		if !w.ip.IsValid() {
+			continue
+		}
+		if !w.pool.Subnet.IsValid() {
+			return fmt.Errorf("address %s cannot be used: network %q has no %s subnet", w.ip, r.Name, w.what)
+		}
+		if err := w.pool.Check(w.ip); err != nil {
 			return err
 		}
 	}
-	if ip6.IsValid() && !s.Net6.Contains(ip6) {
-		return fmt.Errorf("address %s is not in the network's subnet %s", ip6, s.Net6)
-	}
-	return nil
+	_, err := plan.Plan(plan.Input{ID: "validation", Network: r, Want: e, IP: ip, IP6: ip6})
+	return err
 }

@@ -2,19 +2,28 @@ package parse
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"strconv"
 	"strings"
 
+	"skiff/netsetup/define"
 	"skiff/state"
 )
 
+// errModes is Docker's message.
+var errModes = errors.New("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+
 // Network reads one --network value into n: a mode (none, host, bridge, pasta,
-// container:NAME), the name of a network, or either with options after a colon
+// container:NAME, ns:PATH), the name of a network, or either with options after a colon
 // (Podman: bridge:ip=…,mac=…) or as Docker's name=NET,ip=…,alias=….
 func Network(n *state.Network, s string) error {
-	if err := network(n, s); err != nil {
+	if err := network(n, s); errors.Is(err, errModes) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("invalid network %q: %w", s, err)
 	}
 	return nil
@@ -30,7 +39,7 @@ func network(n *state.Network, s string) error {
 		return err
 	}
 	if n.Mode != "" && (n.Mode != state.ModeBridge || mode != state.ModeBridge) {
-		return fmt.Errorf("it cannot be combined with the network %q", n.Mode)
+		return errModes
 	}
 	n.Mode = mode
 	switch {
@@ -54,7 +63,7 @@ func network(n *state.Network, s string) error {
 	}
 	for _, e := range n.Endpoints {
 		if e.Network == ep.Network {
-			return fmt.Errorf("the network is given twice")
+			return fmt.Errorf("network %q is specified multiple times", ep.Network)
 		}
 	}
 	n.Endpoints = append(n.Endpoints, ep)
@@ -77,8 +86,13 @@ func networkMode(name, opts string) (string, error) {
 		return state.ModeContainer + opts, nil
 	case "private":
 		return "", nil
-	case "ns", "slirp4netns":
-		return "", fmt.Errorf("%s is not supported: want bridge, host, none, pasta, container:NAME or a network's name", name)
+	case "ns":
+		if !filepath.IsAbs(opts) || strings.ContainsRune(opts, 0) {
+			return "", fmt.Errorf("want ns:PATH with the absolute path of a network namespace")
+		}
+		return state.ModePath + filepath.Clean(opts), nil
+	case "slirp4netns":
+		return "", fmt.Errorf("%s is not supported: want bridge, host, none, pasta, container:NAME, ns:PATH or a network's name", name)
 	}
 	return state.ModeBridge, nil
 }
@@ -96,27 +110,82 @@ func endpointOptions(ep *state.Endpoint, opts string) error {
 		if !ok || v == "" {
 			return fmt.Errorf("the option %q has no value", f)
 		}
-		var err error
-		switch k {
-		case "name":
-			ep.Network = v
-		case "ip":
-			ep.IP, err = IP4(v)
-		case "ip6":
-			ep.IP6, err = IP6(v)
-		case "mac", "mac-address":
-			ep.MAC, err = MAC(v)
-		case "alias":
-			if v, err = Hostname("network alias", v); err == nil {
-				ep.Aliases = append(ep.Aliases, v)
-			}
-		default:
-			err = fmt.Errorf("unknown option %q: want ip, ip6, mac or alias", k)
-		}
-		if err != nil {
+		if err := EndpointOption(ep, k, v); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// EndpointOption reads one option of --network into ep, in Docker's or Podman's
+// name for it.
+func EndpointOption(ep *state.Endpoint, k, v string) (err error) {
+	switch k {
+	case "name":
+		ep.Network = v
+	case "ip":
+		ep.IP, err = IP4(v)
+	case "ip6":
+		ep.IP6, err = IP6(v)
+	case "mac", "mac-address":
+		ep.MAC, err = MAC(v)
+	case "alias":
+		if v, err = Hostname("network alias", v); err == nil {
+			ep.Aliases = append(ep.Aliases, v)
+		}
+	case "interface_name":
+		ep.Interface, err = device(v)
+	case "host_interface_name":
+		ep.HostInterface, err = device(v)
+	case "gw-priority":
+		if ep.Priority, err = strconv.Atoi(v); err != nil {
+			err = fmt.Errorf("invalid gateway priority %q: want a number", v)
+		}
+	case "driver-opt":
+		err = driverOption(ep, v)
+	case "link-local-ip":
+		err = fmt.Errorf("link-local-ip is not supported: the kernel gives link-local addresses")
+	default:
+		err = fmt.Errorf("unknown option %q: want ip, ip6, mac, alias, interface_name, host_interface_name, gw-priority or driver-opt", k)
+	}
+	return err
+}
+
+// device checks a name for a network interface of a container's.
+func device(s string) (string, error) {
+	if s == "lo" {
+		return "", fmt.Errorf("invalid device name %q: each container has one", s)
+	}
+	return s, define.CheckDevice(s)
+}
+
+// driverOption reads KEY=VALUE. Docker: --driver-opt.
+func driverOption(ep *state.Endpoint, s string) (err error) {
+	k, v, ok := strings.Cut(s, "=")
+	if !ok || k == "" {
+		return fmt.Errorf("invalid driver option %q: want KEY=VALUE", s)
+	}
+	switch k {
+	case "com.docker.network.endpoint.ifname":
+		if ep.Interface, err = device(v); err != nil {
+			return err
+		}
+	case "com.docker.network.endpoint.sysctls":
+		for _, one := range strings.Split(v, ",") {
+			name, value, ok := strings.Cut(one, "=")
+			if !ok || strings.Count(name, ".") != 4 || !strings.Contains(name, ".IFNAME.") {
+				return fmt.Errorf("invalid sysctl of an interface %q: want one such as net.ipv4.conf.IFNAME.log_martians=1", one)
+			}
+			if ep.Sysctls == nil {
+				ep.Sysctls = map[string]string{}
+			}
+			ep.Sysctls[name] = value
+		}
+	}
+	if ep.Options == nil {
+		ep.Options = map[string]string{}
+	}
+	ep.Options[k] = v
 	return nil
 }
 

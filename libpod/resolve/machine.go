@@ -152,7 +152,7 @@ func (b *builder) limitsPids() bool {
 // container shares: they are not the container's to set.
 func (b *builder) sysctlDefaults() map[string]string {
 	out := b.in.Defaults.Containers.Sysctls
-	if mode := b.cfg.Network.Mode; mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) {
+	if mode := b.cfg.Network.Mode; mode != state.ModeHost && !strings.HasPrefix(mode, state.ModeContainer) && !strings.HasPrefix(mode, state.ModePath) {
 		return out
 	}
 	out = maps.Clone(out)

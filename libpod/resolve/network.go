@@ -133,22 +133,27 @@ func (b *builder) endpoint(n *state.Network) error {
 			continue
 		}
 		if n.Mode != state.ModeBridge {
-			return conflict(o.flag, fmt.Sprintf("the network %q", strings.TrimSuffix(n.Mode[:min(len(n.Mode), 10)], ":")))
-		}
-		if len(n.Endpoints) > 1 {
-			return invalid("%s can only be used with one network: give it as an option of the network it is meant for", o.flag)
+			mode, _, _ := strings.Cut(n.Mode, ":")
+			return conflict(o.flag, fmt.Sprintf("the network %q", mode))
 		}
 	}
 	if n.Mode != state.ModeBridge {
 		return nil
 	}
 	n.Endpoints = slices.Clone(n.Endpoints)
-	ep := &n.Endpoints[0]
+	ep := &n.Endpoints[0] // of several networks the first, as with Docker
+	for _, o := range []struct{ flag, name, given, own string }{
+		{"--ip", "ip", g.IP, ep.IP}, {"--ip6", "ip6", g.IP6, ep.IP6}, {"--mac-address", "mac-address", g.MAC, ep.MAC},
+	} {
+		if o.given != "" && o.own != "" {
+			return invalid("conflicting options: cannot specify both %s and per-network %s", o.flag, o.name)
+		}
+	}
 	ep.IP, ep.IP6, ep.MAC = firstOf(g.IP, ep.IP), firstOf(g.IP6, ep.IP6), firstOf(g.MAC, ep.MAC)
 	ep.Aliases = append(slices.Clip(ep.Aliases), g.Aliases...)
 	for _, e := range n.Endpoints {
 		if len(e.Aliases) > 0 && e.Network == state.DefaultNetwork {
-			return invalid("a network alias needs a network of your own: the network %q has no name service", e.Network)
+			return invalid("network-scoped alias is supported only for containers in user defined networks")
 		}
 	}
 	return nil

@@ -200,6 +200,7 @@ func (s *starter) hostsBase(net *networkStep) (err error) {
 func (s *starter) namespaceAt(file, kind string) (string, error) {
 	flags := map[string]int{
 		"pid": unix.CLONE_NEWPID, "ipc": unix.CLONE_NEWIPC, "uts": unix.CLONE_NEWUTS, "cgroup": unix.CLONE_NEWCGROUP,
+		"net": unix.CLONE_NEWNET,
 	}
 	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

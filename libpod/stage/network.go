@@ -33,8 +33,8 @@ type networkStep struct {
 }
 
 // newNetwork makes the namespace, or finds the one to join.
-func (s *starter) newNetwork() (*networkStep, error) {
-	n := &networkStep{s: s, manager: s.engine.Networks()}
+func (s *starter) newNetwork() (n *networkStep, err error) {
+	n = &networkStep{s: s, manager: s.engine.Networks()}
 	n.request = netsetup.Request{
 		ID:       s.cfg.ID,
 		Name:     s.cfg.Name,
@@ -48,6 +48,9 @@ func (s *starter) newNetwork() (*networkStep, error) {
 		return n, nil
 	case strings.HasPrefix(mode, state.ModeContainer):
 		return n, n.join(strings.TrimPrefix(mode, state.ModeContainer))
+	case strings.HasPrefix(mode, state.ModePath):
+		n.joined, err = s.namespaceAt(strings.TrimPrefix(mode, state.ModePath), "net")
+		return n, err
 	}
 	if s.user != nil {
 		n.late = true

@@ -4,6 +4,9 @@
 // empty one is a single step that fails where somebody was faster. Giving one
 // back is removing the entry, which can hit nobody else's.
 //
+// A container that has no address in a network is in members/ instead, so that
+// it, too, keeps the network from being taken down.
+//
 // Leases live below the run root and end with the boot. Not here: which
 // networks there are.
 package ipam
@@ -14,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +30,17 @@ var (
 	ErrExhausted = errors.New("no free address is left")
 )
 
-// Pool is the addresses of one network.
+// Pool is the addresses of one network in one family.
 type Pool struct {
 	// Dir is the network's directory below the run root.
 	Dir     string
 	Subnet  netip.Prefix
-	Gateway netip.Addr
+	Gateway netip.Addr // zero without one
+	// First and Last bound what is chosen, not what is asked for; zero means all of
+	// the subnet.
+	First, Last netip.Addr
+	// Reserved are addresses of others.
+	Reserved []netip.Addr
 	// Alive reports whether a container's monitor runs: others' leases are void.
 	Alive func(id string) bool
 }
@@ -45,9 +54,14 @@ type Lease struct {
 	Reclaimed bool
 }
 
-func (p Pool) leases() string             { return filepath.Join(p.Dir, "leases") }
-func (p Pool) path(ip netip.Addr) string  { return filepath.Join(p.leases(), ip.String()) }
-func (p Pool) hint() string               { return filepath.Join(p.Dir, "next") }
+func (p Pool) leases() string            { return filepath.Join(p.Dir, "leases") }
+func (p Pool) path(ip netip.Addr) string { return filepath.Join(p.leases(), ip.String()) }
+func (p Pool) hint() string {
+	if p.Subnet.Addr().Is6() {
+		return filepath.Join(p.Dir, "next6")
+	}
+	return filepath.Join(p.Dir, "next")
+}
 func (p Pool) usable(ip netip.Addr) bool  { return p.Check(ip) == nil }
 func (p Pool) broadcast() (ip netip.Addr) { return last(p.Subnet) }
 
@@ -58,8 +72,10 @@ func (p Pool) Check(ip netip.Addr) error {
 		return fmt.Errorf("address %s is not in the network's subnet %s", ip, p.Subnet)
 	case ip == p.Gateway:
 		return fmt.Errorf("address %s is the network's gateway", ip)
-	case ip == p.Subnet.Addr() || ip == p.broadcast():
+	case ip == p.Subnet.Addr() || ip.Is4() && ip == p.broadcast():
 		return fmt.Errorf("address %s is not a host's address in %s", ip, p.Subnet)
+	case slices.Contains(p.Reserved, ip):
+		return fmt.Errorf("address %s is reserved in the network", ip)
 	}
 	return nil
 }
@@ -100,12 +116,21 @@ func (p Pool) take(id, tmp string, wanted, preferred netip.Addr) (Lease, error) 
 	return p.next(id, tmp)
 }
 
-// next walks once around the network, beginning after the last address that
-// was handed out, so that an address rests before it is used again.
+// bounds are the first and the last address to choose from.
+func (p Pool) bounds() (first, last netip.Addr) {
+	if p.First.IsValid() && p.Last.IsValid() {
+		return p.First, p.Last
+	}
+	return p.Subnet.Addr(), p.broadcast()
+}
+
+// next walks once around the range, beginning after the last address that was
+// handed out, so that an address rests before it is used again.
 func (p Pool) next(id, tmp string) (Lease, error) {
-	first := p.Subnet.Addr().Next()
+	first, end := p.bounds()
+	within := func(ip netip.Addr) bool { return ip.IsValid() && !ip.Less(first) && !end.Less(ip) }
 	ip := p.readHint()
-	if !p.Subnet.Contains(ip) {
+	if !within(ip) {
 		ip = first
 	}
 	for start, wrapped := ip, false; ; {
@@ -119,7 +144,7 @@ func (p Pool) next(id, tmp string) (Lease, error) {
 				return Lease{}, err
 			}
 		}
-		if ip = ip.Next(); !p.Subnet.Contains(ip) {
+		if ip = ip.Next(); !within(ip) {
 			ip, wrapped = first, true
 		}
 		if wrapped && (ip == start || !ip.Less(start)) {
@@ -175,19 +200,8 @@ func (p Pool) Release(id string, ip netip.Addr) error {
 	return nil
 }
 
-// ReleaseAll gives back every address that the container has.
-func (p Pool) ReleaseAll(id string) error {
-	all, err := p.All()
-	var errs []error
-	for ip, owner := range all {
-		if owner == id {
-			errs = append(errs, p.Release(id, ip))
-		}
-	}
-	return errors.Join(append(errs, err)...)
-}
-
-// All are the addresses that are taken, with their owners.
+// All are the addresses that are taken in the network, of both families, with
+// their owners.
 func (p Pool) All() (map[netip.Addr]string, error) {
 	entries, err := os.ReadDir(p.leases())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -223,6 +237,45 @@ func (p Pool) writeHint(ip netip.Addr) {
 	// One write of one length, so that a reader never sees half of it.
 	text := ip.String()
 	unix.Pwrite(fd, []byte(text+strings.Repeat(" ", max(0, 40-len(text)))), 0)
+}
+
+func (p Pool) members() string { return filepath.Join(p.Dir, "members") }
+
+// Join makes the container a member without an address, and gives the entry to
+// remove when it is none any more.
+func (p Pool) Join(id string) (entry string, err error) {
+	err = os.MkdirAll(p.members(), 0o700)
+	if err == nil {
+		err = makeEntry(p.members(), id)
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("cannot join the network: %w", err)
+	}
+	return p.Member(id), nil
+}
+
+// Member is the path of the entry of a member without an address.
+func (p Pool) Member(id string) string { return filepath.Join(p.members(), id) }
+
+// Members are the containers that are in the network without an address.
+func (p Pool) Members() ([]string, error) {
+	entries, err := os.ReadDir(p.members())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list a network's members: %w", err)
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.Name()
+	}
+	return ids, nil
+}
+
+// Leave removes a member's entry, if it has one.
+func (p Pool) Leave(id string) error {
+	if err := os.Remove(p.Member(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot leave the network: %w", err)
+	}
+	return nil
 }
 
 func makeEntry(dir, id string) error {

@@ -6,7 +6,6 @@
 package link
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -70,15 +69,8 @@ func name(s string) *nl.RtAttr { return nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTe
 
 // Index gives a device's number; ok is false if there is none of that name.
 func (c *Conn) Index(dev string) (index int, ok bool, err error) {
-	filter := nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(1<<3)) // RTEXT_FILTER_SKIP_STATS
-	msgs, err := c.request(unix.RTM_GETLINK, 0, info(0, false), name(dev), filter)
-	if errors.Is(err, unix.ENODEV) {
-		return 0, false, nil
-	}
-	if err != nil || len(msgs) == 0 {
-		return 0, false, fmt.Errorf("cannot look up device %s: %w", dev, err)
-	}
-	return int(nl.DeserializeIfInfomsg(msgs[0]).Index), true, nil
+	d, ok, err := c.lookup(dev)
+	return d.index, ok, err
 }
 
 // Bridge makes a bridge device, sets it up with prepare (its kernel
@@ -87,8 +79,12 @@ func (c *Conn) Index(dev string) (index int, ok bool, err error) {
 //
 // Postconditions: on error the device is gone again.
 func (c *Conn) Bridge(b plan.Bridge, prepare func() error) (err error) {
-	kind := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	kind.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	kind, data := linkInfo("bridge")
+	if b.VLAN > 0 {
+		data := data()
+		data.AddRtAttr(nl.IFLA_BR_VLAN_FILTERING, nl.Uint8Attr(1))
+		data.AddRtAttr(nl.IFLA_BR_VLAN_DEFAULT_PVID, nl.Uint16Attr(0))
+	}
 	attrs := []nl.NetlinkRequestData{info(0, false), name(b.Name), kind, nl.NewRtAttr(unix.IFLA_ADDRESS, b.MAC)}
 	if b.MTU > 0 {
 		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(b.MTU))))
@@ -108,6 +104,11 @@ func (c *Conn) Bridge(b plan.Bridge, prepare func() error) (err error) {
 	if err := prepare(); err != nil {
 		return err
 	}
+	if b.VLAN > 0 {
+		if err := c.bridgeVLAN(unix.RTM_SETLINK, index, b.VLAN, nl.BRIDGE_FLAGS_SELF); err != nil {
+			return err
+		}
+	}
 	for _, a := range []netip.Prefix{b.Address, b.Address6} {
 		if !a.IsValid() {
 			continue
@@ -125,54 +126,6 @@ func (c *Conn) Up(index int) error {
 		return fmt.Errorf("cannot set a device up: %w", err)
 	}
 	return nil
-}
-
-// Veth makes a pair of devices: one end here, up and in the bridge with the
-// number master, the other in the namespace ns under its final name. A pair
-// that an earlier run left under the same name is replaced.
-//
-// Postconditions: on error neither end is there.
-func (c *Conn) Veth(v plan.Veth, master, ns int) error {
-	for range 3 {
-		err := c.addVeth(v, master, ns)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EEXIST):
-			if err := c.Delete(v.Host); err != nil {
-				return err
-			}
-		case errors.Is(err, unix.EXFULL):
-			c.Delete(v.Host)
-			return ErrBridgeFull
-		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINVAL):
-			c.Delete(v.Host)
-			return fmt.Errorf("%w (%v)", ErrNoBridge, err)
-		default:
-			c.Delete(v.Host)
-			return fmt.Errorf("cannot make the container's network device: %w", err)
-		}
-	}
-	return fmt.Errorf("cannot make the device %s: the name stays taken", v.Host)
-}
-
-func (c *Conn) addVeth(v plan.Veth, master, ns int) error {
-	link := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	link.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	peer := link.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
-	peer.AddRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(v.Peer))
-	peer.AddRtAttr(unix.IFLA_ADDRESS, v.MAC)
-	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(ns)))
-	attrs := []nl.NetlinkRequestData{info(0, true), name(v.Host), link,
-		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master)))}
-	if v.MTU > 0 {
-		mtu := nl.Uint32Attr(uint32(v.MTU))
-		peer.AddRtAttr(unix.IFLA_MTU, mtu)
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, mtu))
-	}
-	_, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, attrs...)
-	return err
 }
 
 // Hairpin lets the bridge send a container's packets back to it: what goes to a
@@ -202,41 +155,6 @@ func (c *Conn) Delete(dev string) error {
 	return nil
 }
 
-// DeletePorts removes the devices that are in a bridge: those of containers
-// whose namespaces the kernel has yet to take apart.
-func (c *Conn) DeletePorts(bridge string) error {
-	index, ok, err := c.Index(bridge)
-	if err != nil || !ok {
-		return err
-	}
-	msgs, err := c.request(unix.RTM_GETLINK, unix.NLM_F_DUMP, info(0, false),
-		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
-	if err != nil {
-		return fmt.Errorf("cannot list devices: %w", err)
-	}
-	var errs []error
-	for _, b := range msgs {
-		attrs, err := nl.ParseRouteAttr(b[nl.DeserializeIfInfomsg(b).Len():])
-		if err != nil {
-			return fmt.Errorf("cannot read a device: %w", err)
-		}
-		var dev string
-		member := false // kernels may ignore the filter
-		for _, a := range attrs {
-			switch a.Attr.Type {
-			case unix.IFLA_IFNAME:
-				dev = nl.BytesToString(a.Value)
-			case unix.IFLA_MASTER:
-				member = binary.NativeEndian.Uint32(a.Value) == uint32(index)
-			}
-		}
-		if member {
-			errs = append(errs, c.Delete(dev))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // Address gives a device an address, which is usable at once.
 func (c *Conn) Address(index int, p netip.Prefix) error {
 	m := nl.NewIfAddrmsg(family(p.Addr()))
@@ -262,80 +180,11 @@ func broadcast(p netip.Prefix) net.IP {
 	return b[:]
 }
 
-// DefaultRoute sends all traffic of the gateway's family to it.
-func (c *Conn) DefaultRoute(index int, gateway netip.Addr) error {
-	m := nl.NewRtMsg()
-	m.Family = uint8(family(gateway))
-	_, err := c.request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, m,
-		nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()), nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
-	if err != nil {
-		return fmt.Errorf("cannot set the route to %s: %w", gateway, err)
-	}
-	return nil
-}
-
 func family(a netip.Addr) int {
 	if a.Is4() {
 		return unix.AF_INET
 	}
 	return unix.AF_INET6
-}
-
-// Endpoint fills the container's end of a pair: addresses, up, routes.
-func (c *Conn) Endpoint(e plan.Endpoint) error {
-	index, ok, err := c.Index(e.Veth.Peer)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("the container's device %s is gone", e.Veth.Peer)
-	}
-	for _, a := range e.Addresses {
-		if err := c.Address(index, a); err != nil {
-			return err
-		}
-	}
-	if err := c.Up(index); err != nil {
-		return err
-	}
-	for _, g := range e.Gateways {
-		if err := c.DefaultRoute(index, g); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Routes are all destinations that this namespace has routes or addresses for,
-// and whether it has IPv6 beyond the link.
-func (c *Conn) Routes() (used []netip.Prefix, ipv6 bool, err error) {
-	m := &nl.RtMsg{}
-	msgs, err := c.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP, m)
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot list routes: %w", err)
-	}
-	for _, b := range msgs {
-		r := nl.DeserializeRtMsg(b)
-		attrs, err := nl.ParseRouteAttr(b[r.Len():])
-		if err != nil {
-			return nil, false, fmt.Errorf("cannot read a route: %w", err)
-		}
-		dst := netip.Prefix{}
-		for _, a := range attrs {
-			if addr, ok := netip.AddrFromSlice(a.Value); ok && a.Attr.Type == unix.RTA_DST {
-				dst = netip.PrefixFrom(addr, int(r.Dst_len))
-			}
-		}
-		switch {
-		case r.Type == unix.RTN_BROADCAST || r.Type == unix.RTN_MULTICAST:
-		case !dst.IsValid():
-			ipv6 = ipv6 || r.Family == unix.AF_INET6 && r.Type == unix.RTN_UNICAST
-		default:
-			used = append(used, dst)
-			ipv6 = ipv6 || dst.Addr().Is6() && r.Type == unix.RTN_LOCAL && dst.Addr().IsGlobalUnicast()
-		}
-	}
-	return used, ipv6, nil
 }
 
 // Addresses are those of all devices.

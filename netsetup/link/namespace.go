@@ -57,6 +57,17 @@ func AdoptNamespace(f *os.File) (*Namespace, error) {
 	return n, nil
 }
 
+// OpenNamespace takes over a namespace that is in use; the file is the namespace's
+// from then on.
+func OpenNamespace(f *os.File) (*Namespace, error) {
+	n := &Namespace{file: f}
+	if err := n.Do(func() (err error) { n.conn, err = Open(); return err }); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
 // onThread runs fn on a thread whose network namespace it may change. The
 // thread is put back afterwards, or ends where that fails, as it does for all
 // who are not root in the namespace they came from.

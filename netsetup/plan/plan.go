@@ -6,12 +6,12 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"skiff/netsetup/firewall"
 	"skiff/state"
@@ -25,130 +25,181 @@ type Bridge struct {
 	Name string
 	MAC  net.HardwareAddr
 	MTU  int // 0 leaves the kernel's
-	// Address and Address6 are the gateway's, with the subnet's length.
+	// VLAN is the VLAN id that the bridge itself is in; 0 for a bridge without VLANs.
+	VLAN int
+	// Address and Address6 are the gateway's, with the subnet's length; zero without
+	// such a gateway.
 	Address  netip.Prefix
-	Address6 netip.Prefix // zero without IPv6
+	Address6 netip.Prefix
 }
 
-// Veth is the pair of devices that joins a container to a bridge.
-type Veth struct {
-	Host   string // name of the end on the host
-	Peer   string // name of the end in the container
-	Bridge string
-	MAC    net.HardwareAddr // of the container's end
-	MTU    int
+// Device is a container's network device.
+type Device struct {
+	Kind string           // KindVeth, state.DriverMacvlan or state.DriverIpvlan
+	Name string           // in the container
+	MAC  net.HardwareAddr // nil leaves the kernel's
+	MTU  int
+	// Host is the name of a pair's end on the host, and Bridge the device that it is
+	// a port of. Foreign says that the name is the user's, so that a device that has
+	// it may be somebody else's.
+	Host    string
+	Bridge  string
+	Foreign bool
+	VLAN    int // of the bridge's port
+	// Parent is the device of the host's that others sit on, and Mode how.
+	Parent string
+	Mode   string
+}
+
+// KindVeth is the kind of a pair of devices, one of them a bridge's port.
+const KindVeth = "veth"
+
+// Route is a route in the container.
+type Route struct {
+	To     netip.Prefix // 0.0.0.0/0 and ::/0 are the default routes
+	Via    netip.Addr   // zero: right over the device
+	Metric int
+	// Type is empty, or blackhole, unreachable or prohibit.
+	Type string
 }
 
 // Endpoint is a container's place in one network.
 type Endpoint struct {
-	Bridge    Bridge
-	Veth      Veth
+	Device    Device
 	Addresses []netip.Prefix
-	Gateways  []netip.Addr
-	Firewall  firewall.Network
-	Forwards  []firewall.Forward
-	Status    state.EndpointStatus
+	// IPv6 says that the device has it.
+	IPv6   bool
+	Routes []Route
+	// Ways are the default routes that the network offers, one of each family at
+	// most, and Defaults those of them that the container takes, see Ways.
+	Ways     []Route
+	Defaults []Route
+	// Sysctls are paths below /proc/sys with their values, in order.
+	Sysctls [][2]string
+	// Firewall is the network's, with an empty Bridge where it has no rules.
+	Firewall firewall.Network
+	Forwards []firewall.Forward
+	Status   state.EndpointStatus
 }
 
 // Input is what an endpoint is planned from.
 type Input struct {
 	ID      string // the container's
 	Network state.NetworkRecord
+	Want    state.Endpoint
 	// IPv6 says that the network has it on this host.
 	IPv6 bool
-	IP   netip.Addr
+	IP   netip.Addr // zero without IPv4
 	IP6  netip.Addr
-	MAC  string // as wanted by the user, or empty
-	MTU  int
-	// Ports have their host ports chosen.
-	Ports []state.Port
+	MTU  int // where the network says nothing
+	// Parent is the parent device where the record leaves it open.
+	Parent string
+	// Others are the container's endpoints whose names are taken.
+	Others []state.EndpointStatus
 }
 
-// Subnets are a record's networks and gateways; the second pair is zero
-// without IPv6.
-type Subnets struct {
-	Net4, Net6         netip.Prefix
-	Gateway4, Gateway6 netip.Addr
-}
-
-// ParseSubnets reads a record, which a person may have edited.
-func ParseSubnets(r state.NetworkRecord) (s Subnets, err error) {
-	bad := func(what, value string) error {
-		return fmt.Errorf("network %s: %s %q: %w", r.Name, what, value, state.ErrInvalid)
-	}
-	if s.Net4, err = netip.ParsePrefix(r.Subnet); err != nil || !s.Net4.Addr().Is4() || s.Net4.Bits() > 30 {
-		return s, bad("subnet", r.Subnet)
-	}
-	s.Net4 = s.Net4.Masked()
-	if s.Gateway4, err = netip.ParseAddr(r.Gateway); err != nil || !s.Net4.Contains(s.Gateway4) {
-		return s, bad("gateway", r.Gateway)
-	}
-	if len(r.Bridge) == 0 || len(r.Bridge) > 15 || strings.ContainsAny(r.Bridge, "/ :") {
-		return s, bad("bridge", r.Bridge)
-	}
-	if r.Subnet6 == "" {
-		return s, nil
-	}
-	if s.Net6, err = netip.ParsePrefix(r.Subnet6); err != nil || !s.Net6.Addr().Is6() || s.Net6.Bits() > 112 {
-		return s, bad("subnet6", r.Subnet6)
-	}
-	s.Net6 = s.Net6.Masked()
-	if s.Gateway6, err = netip.ParseAddr(r.Gateway6); err != nil || !s.Net6.Contains(s.Gateway6) {
-		return s, bad("gateway6", r.Gateway6)
-	}
-	return s, nil
-}
-
-// Plan works an endpoint out.
+// Plan works an endpoint out, but for its published ports and the choice of the
+// default routes.
 func Plan(in Input) (Endpoint, error) {
 	s, err := ParseSubnets(in.Network)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	mac := hardwareAddr(in.IP)
-	if in.MAC != "" {
-		if mac, err = net.ParseMAC(in.MAC); err != nil || len(mac) != 6 {
-			return Endpoint{}, fmt.Errorf("invalid MAC address %q", in.MAC)
-		}
+	d, err := device(in)
+	if err != nil {
+		return Endpoint{}, err
 	}
-	e := Endpoint{
-		Bridge:    BridgeOf(in.Network, s, in.IPv6, in.MTU),
-		Veth:      Veth{Host: HostLink(in.ID, 0), Peer: ContainerInterface, Bridge: in.Network.Bridge, MAC: mac, MTU: in.MTU},
-		Addresses: []netip.Prefix{netip.PrefixFrom(in.IP, s.Net4.Bits())},
-		Gateways:  []netip.Addr{s.Gateway4},
-		Firewall:  FirewallOf(in.Network.Bridge, s, in.IPv6),
-		Status: state.EndpointStatus{
-			Network: in.Network.Name, Interface: ContainerInterface, HostLink: HostLink(in.ID, 0),
-			IP: in.IP.String(), PrefixLen: s.Net4.Bits(), Gateway: s.Gateway4.String(), MAC: mac.String(),
-		},
+	e := Endpoint{Device: d, Status: state.EndpointStatus{Network: in.Network.Name, Interface: d.Name, HostLink: d.Host, MAC: d.MAC.String()}}
+	if Managed(in.Network) {
+		e.Firewall = FirewallOf(in.Network, s, in.IPv6)
+	}
+	if in.IP.IsValid() {
+		e.address(netip.PrefixFrom(in.IP, s.Net4.Bits()))
+		e.Status.IP, e.Status.PrefixLen = in.IP.String(), s.Net4.Bits()
 	}
 	if in.IPv6 && in.IP6.IsValid() {
-		e.Addresses = append(e.Addresses, netip.PrefixFrom(in.IP6, s.Net6.Bits()))
-		e.Gateways = append(e.Gateways, s.Gateway6)
-		e.Status.IP6, e.Status.PrefixLen6, e.Status.Gateway6 = in.IP6.String(), s.Net6.Bits(), s.Gateway6.String()
+		e.IPv6 = true
+		e.address(netip.PrefixFrom(in.IP6, s.Net6.Bits()))
+		e.Status.IP6, e.Status.PrefixLen6 = in.IP6.String(), s.Net6.Bits()
 	}
-	for _, p := range in.Ports {
-		fs, err := Forwards(p, in.IP, in.IP6)
+	e.ways(in, s)
+	if err := e.routes(in.Network, s); err != nil {
+		return Endpoint{}, err
+	}
+	e.Sysctls, err = sysctls(in.Want, d.Name)
+	return e, err
+}
+
+func (e *Endpoint) address(p netip.Prefix) { e.Addresses = append(e.Addresses, p) }
+
+func (e *Endpoint) has(four bool) bool {
+	for _, a := range e.Addresses {
+		if a.Addr().Is4() == four {
+			return true
+		}
+	}
+	return false
+}
+
+// Publish adds the forwards of the ports to the endpoint; their host ports are
+// chosen.
+func (e *Endpoint) Publish(ports []state.Port) error {
+	ip, ip6, err := AddressesOf(e.Status)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		fs, err := Forwards(p, ip, ip6)
 		if err != nil {
-			return Endpoint{}, err
+			return err
 		}
 		e.Forwards = append(e.Forwards, fs...)
 	}
-	return e, nil
+	return nil
 }
+
+// AddressesOf reads the addresses of an endpoint; those that it has not are zero.
+func AddressesOf(st state.EndpointStatus) (ip, ip6 netip.Addr, err error) {
+	for _, a := range []struct {
+		text string
+		to   *netip.Addr
+	}{{st.IP, &ip}, {st.IP6, &ip6}} {
+		if a.text == "" {
+			continue
+		}
+		if *a.to, err = netip.ParseAddr(a.text); err != nil {
+			return ip, ip6, fmt.Errorf("status holds the address %q: %w", a.text, state.ErrInvalid)
+		}
+	}
+	return ip, ip6, nil
+}
+
+// Managed says that the network has a bridge with an address and rules of ours.
+func Managed(r state.NetworkRecord) bool {
+	return r.Driver == state.DriverBridge && r.Mode != ModeUnmanaged
+}
+
+// ModeUnmanaged is the mode of a network whose bridge is the host's own.
+const ModeUnmanaged = "unmanaged"
 
 // BridgeOf is the network's bridge.
 func BridgeOf(r state.NetworkRecord, s Subnets, ipv6 bool, mtu int) Bridge {
-	b := Bridge{Name: r.Bridge, MAC: hardwareAddr(s.Gateway4), MTU: mtu, Address: netip.PrefixFrom(s.Gateway4, s.Net4.Bits())}
-	if ipv6 && s.Net6.IsValid() {
+	b := Bridge{Name: r.Bridge, MTU: cmp.Or(r.MTU, mtu), VLAN: r.VLAN, MAC: hardwareAddr(s.Gateway4, s.Gateway6, r.ID)}
+	if s.Gateway4.IsValid() {
+		b.Address = netip.PrefixFrom(s.Gateway4, s.Net4.Bits())
+	}
+	if ipv6 && s.Gateway6.IsValid() {
 		b.Address6 = netip.PrefixFrom(s.Gateway6, s.Net6.Bits())
 	}
 	return b
 }
 
 // FirewallOf is the network as the firewall sees it.
-func FirewallOf(bridge string, s Subnets, ipv6 bool) firewall.Network {
-	n := firewall.Network{Bridge: bridge, Subnet: s.Net4}
+func FirewallOf(r state.NetworkRecord, s Subnets, ipv6 bool) firewall.Network {
+	n := firewall.Network{
+		Bridge: r.Bridge, Subnet: s.Net4,
+		Internal: r.Internal, NoMasquerade: r.NoMasquerade, Apart: r.Apart, Open: r.Open,
+	}
 	if ipv6 {
 		n.Subnet6 = s.Net6
 	}
@@ -163,7 +214,10 @@ func Forwards(p state.Port, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
 			Host: netip.AddrPortFrom(host, p.HostPort), To: netip.AddrPortFrom(to, p.ContainerPort)}
 	}
 	if p.HostIP == "" {
-		fs := []firewall.Forward{one(netip.IPv4Unspecified(), ip)}
+		var fs []firewall.Forward
+		if ip.IsValid() {
+			fs = append(fs, one(netip.IPv4Unspecified(), ip))
+		}
 		if ip6.IsValid() {
 			fs = append(fs, one(netip.IPv6Unspecified(), ip6))
 		}
@@ -174,6 +228,9 @@ func Forwards(p state.Port, ip, ip6 netip.Addr) ([]firewall.Forward, error) {
 		return nil, fmt.Errorf("cannot publish port %s: %q is not an IP address", PortText(p), p.HostIP)
 	}
 	host = host.Unmap().WithZone("")
+	if host.Is4() && !ip.IsValid() {
+		return nil, fmt.Errorf("cannot publish port %s: the network has no IPv4", PortText(p))
+	}
 	if host.Is4() {
 		return []firewall.Forward{one(host, ip)}, nil
 	}
@@ -199,18 +256,6 @@ func PortText(p state.Port) string {
 		s = net.JoinHostPort(p.HostIP, s)
 	}
 	return s + "/" + p.Protocol
-}
-
-// HostLink names the host's end of the container's nth pair.
-func HostLink(id string, n int) string {
-	return "veth" + id[:min(10, len(id))] + strconv.Itoa(n)
-}
-
-// hardwareAddr is a locally administered address made from an IPv4 address, so
-// that an address that is used again needs no new neighbour entries.
-func hardwareAddr(ip netip.Addr) net.HardwareAddr {
-	b := ip.As4()
-	return net.HardwareAddr{0x02, 0x42, b[0], b[1], b[2], b[3]}
 }
 
 // BridgeName is the name of the default network's device.

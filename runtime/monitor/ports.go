@@ -10,19 +10,32 @@ import (
 	"skiff/state"
 )
 
-// changePorts records what the engine does to the published ports of this run,
-// takes the sockets that reserve the new ones, and lets go of those that are not
-// needed any more. It returns what is wrong with it; then nothing has changed.
+// changePorts records what the engine does to the published ports of this run, see
+// changeNetwork.
 func (m *monitor) changePorts(c *conn, p *wire.Ports) string {
-	if p == nil || m.doing != running || p.Pid != m.status.Pid || p.PidStart != m.status.PidStart {
-		return "the container has ended meanwhile"
+	if p == nil {
+		return endedMeanwhile
+	}
+	n := wire.Network{Pid: p.Pid, PidStart: p.PidStart, Network: m.status.Network, Teardown: p.Teardown, Released: p.Released}
+	n.Network.Ports = p.Ports
+	return m.changeNetwork(c, &n)
+}
+
+const endedMeanwhile = "the container has ended meanwhile"
+
+// changeNetwork records what the engine does to the network of this run, takes the
+// sockets that reserve new host ports, and lets go of those that are not needed any
+// more. It returns what is wrong with it; then nothing has changed.
+func (m *monitor) changeNetwork(c *conn, n *wire.Network) string {
+	if n == nil || m.doing != running || n.Pid != m.status.Pid || n.PidStart != m.status.PidStart {
+		return endedMeanwhile
 	}
 	before := m.status
 	s := &m.status
 	cgroups := s.Teardown.Cgroups
-	s.Teardown = p.Teardown
+	s.Teardown = n.Teardown
 	s.Teardown.Cgroups = cgroups
-	s.Network.Ports = p.Ports
+	s.Network = n.Network
 	if err := m.recordStatus(); err != nil {
 		m.status = before
 		return err.Error()
@@ -30,7 +43,7 @@ func (m *monitor) changePorts(c *conn, p *wire.Ports) string {
 	m.reserved = append(m.reserved, c.fds...)
 	c.fds = nil
 	m.reserved = slices.DeleteFunc(m.reserved, func(fd int) bool {
-		if !reserves(fd, p.Released) {
+		if !reserves(fd, n.Released) {
 			return false
 		}
 		unix.Close(fd)

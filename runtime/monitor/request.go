@@ -30,6 +30,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		m.check(c)
 	case wire.OpPorts:
 		c.last(wire.KindReply, wire.Reply{Error: m.changePorts(c, req.Ports)})
+	case wire.OpNetwork:
+		c.last(wire.KindReply, wire.Reply{Error: m.changeNetwork(c, req.Network)})
 	default:
 		reply := wire.Reply{Error: m.order(req)}
 		c.last(wire.KindReply, reply)

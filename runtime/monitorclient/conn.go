@@ -211,8 +211,19 @@ func (c *Conn) CheckHealth(ctx context.Context) (string, error) {
 // Ports tells the monitor of a change of the published ports and gives it the
 // sockets that reserve the new ones.
 func (c *Conn) Ports(p wire.Ports, reserved []*os.File) error {
+	return c.withPorts(wire.Request{Op: wire.OpPorts, Ports: &p}, reserved)
+}
+
+// Network tells the monitor of a change of the container's networks and gives it
+// the sockets that reserve new host ports.
+func (c *Conn) Network(n wire.Network, reserved []*os.File) error {
+	return c.withPorts(wire.Request{Op: wire.OpNetwork, Network: &n}, reserved)
+}
+
+func (c *Conn) withPorts(req wire.Request, reserved []*os.File) error {
 	defer c.Close()
-	data, err := json.Marshal(wire.Request{Version: wire.Version, Op: wire.OpPorts, Ports: &p})
+	req.Version = wire.Version
+	data, err := json.Marshal(req)
 	if err != nil {
 		return err
 	}

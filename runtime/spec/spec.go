@@ -144,7 +144,7 @@ func (b *builder) namespaces() error {
 	} {
 		switch {
 		case n.mode == "host":
-		case strings.HasPrefix(n.mode, "container:") || strings.HasPrefix(n.mode, "ns:") && n.kind != specs.NetworkNamespace:
+		case strings.HasPrefix(n.mode, "container:") || strings.HasPrefix(n.mode, "ns:"):
 			if n.path == "" {
 				return fmt.Errorf("cannot join the %s namespace of %q: it is not running", n.kind, strings.TrimPrefix(n.mode, "container:"))
 			}

@@ -13,7 +13,7 @@ import (
 func (b *builder) sysctls() error {
 	out := map[string]string{}
 	mode := b.cfg.Network.Mode
-	if b.has(specs.NetworkNamespace) && !strings.HasPrefix(mode, "container:") {
+	if b.has(specs.NetworkNamespace) && !strings.HasPrefix(mode, "container:") && !strings.HasPrefix(mode, "ns:") {
 		out["net.ipv4.ip_unprivileged_port_start"] = "0"
 		out["net.ipv4.ping_group_range"] = fmt.Sprintf("0 %d", b.lastGID())
 	}

@@ -203,6 +203,9 @@ const (
 	// OpPorts records a change of the published ports, see Ports. The descriptors
 	// of newly reserved host ports come with the request.
 	OpPorts = "ports"
+	// OpNetwork records a change of the container's networks, see Network. The
+	// descriptors of newly reserved host ports come with the request.
+	OpNetwork = "network"
 	// OpPaused tells that the engine froze (Paused) or thawed the container.
 	OpPaused = "paused"
 	// OpExec runs a program in the container on behalf of the engine, see Exec.
@@ -233,6 +236,22 @@ type Request struct {
 	// ends checking.
 	Health *Health `json:"health,omitempty"`
 	Ports  *Ports  `json:"ports,omitempty"`
+	// Network is set in OpNetwork.
+	Network *Network `json:"network,omitempty"`
+}
+
+// Network is what a running container's network becomes. The monitor records it
+// and changes nothing else: devices, addresses and rules are the engine's.
+type Network struct {
+	// Pid and PidStart name the run that is meant (state.Status).
+	Pid      int    `json:"pid"`
+	PidStart uint64 `json:"pidStart"`
+	// Network replaces what is recorded.
+	Network state.NetworkStatus `json:"network,omitzero"`
+	// Teardown replaces what is recorded, but for the cgroups.
+	Teardown state.Teardown `json:"teardown,omitzero"`
+	// Released are host ports that need not be reserved any longer.
+	Released []state.Port `json:"released,omitempty"`
 }
 
 // Ports is what a running container's published ports become. The monitor
