@@ -338,7 +338,7 @@ func (c *EndpointChange) apply() error {
 			return err
 		}
 		c.Status.Endpoints[len(c.Status.Endpoints)-1] = c.j.joints[0].ep.Status
-		return nil
+		return c.drop()
 	}
 	if err := c.swap(c.removed, c.added); err != nil {
 		return err
@@ -347,6 +347,18 @@ func (c *EndpointChange) apply() error {
 		return err
 	}
 	return c.defaults(c.after)
+}
+
+// drop removes the default routes that others have taken the place of; those with
+// the same metric are gone.
+func (c *EndpointChange) drop() error {
+	for dev, routes := range c.before {
+		gone := slices.DeleteFunc(slices.Clone(routes), func(r plan.Route) bool { return slices.Contains(c.after[dev], r) })
+		if err := c.j.ns.Conn().Withdraw(dev, gone); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // defaults sets the default routes of the devices that are there.

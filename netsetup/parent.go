@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"skiff/netsetup/link"
+	"skiff/netsetup/plan"
 	"skiff/state"
 	"skiff/state/lock"
 )
@@ -33,8 +33,8 @@ func parentOf(r state.NetworkRecord, conn *link.Conn) (p parent, err error) {
 	switch {
 	case r.Parent != "":
 		p.name = r.Parent
-		if base, id, ok := cutVLAN(r.Parent); ok {
-			p.base, p.vid = base, id
+		if id, ok := plan.VLANOf(r.Parent); ok {
+			p.base, p.vid = r.Parent[:strings.LastIndexByte(r.Parent, '.')], id
 		}
 		return p, nil
 	case r.Internal:
@@ -44,16 +44,6 @@ func parentOf(r state.NetworkRecord, conn *link.Conn) (p parent, err error) {
 		err = fmt.Errorf("cannot join network %q: it names no parent device, and this host has no default route", r.Name)
 	}
 	return p, err
-}
-
-// cutVLAN reads a name such as eth0.30.
-func cutVLAN(dev string) (base string, vid int, ok bool) {
-	i := strings.LastIndexByte(dev, '.')
-	if i <= 0 {
-		return "", 0, false
-	}
-	vid, err := strconv.Atoi(dev[i+1:])
-	return dev[:i], vid, err == nil && vid > 0 && vid < 4095 && strconv.Itoa(vid) == dev[i+1:]
 }
 
 // parentFile says whether the network's parent is a device that skiff has made: it

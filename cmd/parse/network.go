@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"skiff/netsetup/define"
 	"skiff/state"
 )
 
@@ -150,13 +151,12 @@ func EndpointOption(ep *state.Endpoint, k, v string) (err error) {
 	return err
 }
 
-// device checks a name for a network interface, which dev_valid_name in the kernel
-// has to take.
+// device checks a name for a network interface of a container's.
 func device(s string) (string, error) {
-	if s == "" || len(s) > 15 || s == "." || s == ".." || s == "lo" || strings.ContainsAny(s, "/:% \t\r\n\v\f\x00") {
-		return "", fmt.Errorf("invalid name of an interface %q: want at most 15 characters without / : %% and spaces", s)
+	if s == "lo" {
+		return "", fmt.Errorf("invalid device name %q: each container has one", s)
 	}
-	return s, nil
+	return s, define.CheckDevice(s)
 }
 
 // driverOption reads KEY=VALUE. Docker: --driver-opt.

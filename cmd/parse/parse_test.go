@@ -126,8 +126,15 @@ func TestNetworks(t *testing.T) {
 		{"mynet:ip=10.0.0.5,mac=02:42:AC:11:00:02,alias=a,alias=b", `{"mode":"bridge","endpoints":[{"network":"mynet","ip":"10.0.0.5","mac":"02:42:ac:11:00:02","aliases":["a","b"]}]}`},
 		{"name=n,ip6=fd00::5", `{"mode":"bridge","endpoints":[{"network":"n","ip6":"fd00::5"}]}`},
 		{"a b", `{"mode":"bridge","endpoints":[{"network":"a"},{"network":"b"}]}`}, {"pasta:-t,8080", `{"mode":"pasta","pastaOptions":["-t","8080"]}`},
-		{"a a", "!twice"}, {"host a", "!combined"}, {"a host", "!combined"}, {"host:x", "!no options"}, {"container:", "!want"}, {"n:ip=x", "!IPv4"}, {"n:foo=1", "!unknown option"},
-		{"ns:/x", "!not supported"}, {"a/b", "!not a network"}, {"n:mac=01:00:00:00:00:00", "!multicast"},
+		{"n:interface_name=lan,host_interface_name=up", `{"mode":"bridge","endpoints":[{"network":"n","interface":"lan","hostInterface":"up"}]}`},
+		{"name=n,gw-priority=-2,mac-address=02:42:ac:11:00:02,driver-opt=x=y", `{"mode":"bridge","endpoints":[{"network":"n","mac":"02:42:ac:11:00:02","priority":-2,"options":{"x":"y"}}]}`},
+		{`name=n,"driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.mtu=1300"`,
+			`{"mode":"bridge","endpoints":[{"network":"n","sysctls":{"net.ipv4.conf.IFNAME.log_martians":"1","net.ipv6.conf.IFNAME.mtu":"1300"},"options":{"com.docker.network.endpoint.sysctls":"net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.mtu=1300"}}]}`},
+		{"name=n,driver-opt=com.docker.network.endpoint.ifname=lan", `{"mode":"bridge","endpoints":[{"network":"n","interface":"lan","options":{"com.docker.network.endpoint.ifname":"lan"}}]}`},
+		{"ns:/run/netns/x", `{"mode":"ns:/run/netns/x"}`}, {"ns:x", "!absolute path"}, {"n:interface_name=lo", "!invalid device"}, {"n:interface_name=a/b", "!invalid device"},
+		{"name=n,gw-priority=x", "!want a number"}, {"name=n,driver-opt=com.docker.network.endpoint.sysctls=kernel.x=1", "!invalid sysctl"}, {"name=n,link-local-ip=169.254.1.1", "!not supported"},
+		{"a a", "!multiple times"}, {"host a", "!cannot attach"}, {"a host", "!cannot attach"}, {"host:x", "!no options"}, {"container:", "!want"}, {"n:ip=x", "!IPv4"}, {"n:foo=1", "!unknown option"},
+		{"a/b", "!not a network"}, {"n:mac=01:00:00:00:00:00", "!multicast"},
 	})
 	check(t, "host", ExtraHost, []test{{"a:1.2.3.4", `["a:1.2.3.4"]`}, {"a=::1", `["a:::1"]`}, {"a:[::1]", `["a:::1"]`}, {"a;b:host-gateway", `["a:host-gateway","b:host-gateway"]`},
 		{"a", "!want"}, {"a:x", "!IP address"}, {":1.2.3.4", "!want"}, {"a b:1.2.3.4", "!invalid"}})

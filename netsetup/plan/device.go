@@ -52,7 +52,7 @@ func name(d *Device, in Input) error {
 		for n := 0; d.Name == "" || inside(d.Name); n++ {
 			d.Name = interfacePrefix(in.Network) + strconv.Itoa(n)
 		}
-	case !IsDevice(d.Name) || d.Name == "lo":
+	case !isDevice(d.Name) || d.Name == "lo":
 		return fmt.Errorf("invalid name of an interface %q", d.Name)
 	case inside(d.Name):
 		return fmt.Errorf("the container has an interface %q already", d.Name)
@@ -65,7 +65,7 @@ func name(d *Device, in Input) error {
 	}
 	d.Bridge, d.VLAN = in.Network.Bridge, in.Network.VLAN
 	if d.Host = in.Want.HostInterface; d.Host != "" {
-		if !IsDevice(d.Host) {
+		if !isDevice(d.Host) {
 			return fmt.Errorf("invalid name of an interface %q", d.Host)
 		}
 		d.Foreign = true
@@ -113,7 +113,7 @@ func (e *Endpoint) ways(in Input, s Subnets) {
 		if !e.has(f.four) || !f.gateway.IsValid() && !straight {
 			continue
 		}
-		way := Route{To: everywhere(f.four)}
+		way := Route{To: everywhere(f.four), Metric: in.Network.Metric}
 		if !straight {
 			way.Via, *f.to = f.gateway, f.gateway.String()
 		}

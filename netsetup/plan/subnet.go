@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
+	"skiff/netsetup/define"
 	"skiff/state"
 )
 
@@ -20,33 +20,6 @@ type Subnets struct {
 
 // Range are addresses from First to Last.
 type Range struct{ First, Last netip.Addr }
-
-// ParseRange reads a prefix or FIRST-LAST.
-func ParseRange(s string) (Range, error) {
-	if first, last, ok := strings.Cut(s, "-"); ok {
-		a, errA := netip.ParseAddr(first)
-		b, errB := netip.ParseAddr(last)
-		if errA != nil || errB != nil || a.BitLen() != b.BitLen() || b.Less(a) {
-			return Range{}, fmt.Errorf("invalid range of addresses %q: want a subnet or FIRST-LAST", s)
-		}
-		return Range{a, b}, nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return Range{}, fmt.Errorf("invalid range of addresses %q: want a subnet or FIRST-LAST", s)
-	}
-	return Range{p.Masked().Addr(), Last(p)}, nil
-}
-
-// Last is the highest address of a prefix.
-func Last(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	ip, _ := netip.AddrFromSlice(b)
-	return ip
-}
 
 // ParseSubnets reads a record, which a person may have edited.
 func ParseSubnets(r state.NetworkRecord) (s Subnets, err error) {
@@ -78,11 +51,11 @@ func checkDevices(r state.NetworkRecord) error {
 	}
 	switch r.Driver {
 	case state.DriverBridge:
-		if !IsDevice(r.Bridge) {
+		if !isDevice(r.Bridge) {
 			return bad("bridge", r.Bridge)
 		}
 	case state.DriverMacvlan, state.DriverIpvlan:
-		if r.Parent != "" && !IsDevice(r.Parent) {
+		if r.Parent != "" && !isDevice(r.Parent) {
 			return bad("parent", r.Parent)
 		}
 		if r.Mode != "" && !slices.Contains(Modes(r.Driver), r.Mode) {
@@ -94,7 +67,7 @@ func checkDevices(r state.NetworkRecord) error {
 	if r.VLAN < 0 || r.VLAN > 4094 {
 		return bad("VLAN id", fmt.Sprint(r.VLAN))
 	}
-	if !IsDevice(interfacePrefix(r) + "0") {
+	if !isDevice(interfacePrefix(r) + "0") {
 		return bad("prefix of interfaces", r.InterfacePrefix)
 	}
 	return nil
@@ -113,11 +86,8 @@ func Modes(driver string) []string {
 	return nil
 }
 
-// IsDevice reports whether the kernel takes the text for a device's name, see
-// dev_valid_name.
-func IsDevice(s string) bool {
-	return s != "" && len(s) <= 15 && s != "." && s != ".." && !strings.ContainsAny(s, "/:% \t\n\v\f\r\x00")
-}
+// isDevice says whether a device can have the name.
+func isDevice(s string) bool { return define.CheckDevice(s) == nil }
 
 // family reads the addresses of one family.
 type family struct {
@@ -147,11 +117,11 @@ func (f family) parse(subnet, gateway, span string) (p netip.Prefix, gw netip.Ad
 			return p, gw, r, f.bad("gateway", gateway)
 		}
 	}
-	r = Range{p.Addr(), Last(p)}
-	if span != "" {
-		if r, err = ParseRange(span); err != nil || !p.Contains(r.First) || !p.Contains(r.Last) {
-			return p, gw, r, f.bad("range", span)
-		}
+	if span == "" {
+		span = p.String()
+	}
+	if r.First, r.Last, err = define.ParseRange(span); err != nil || !p.Contains(r.First) || !p.Contains(r.Last) {
+		return p, gw, r, f.bad("range", span)
 	}
 	return p, gw, r, nil
 }
