@@ -16,9 +16,13 @@ type Linked struct {
 	Hosts, Env []string
 }
 
-// Links finds what a container's links come to. One whose container does not run
+// Links finds what a container's links come to in the default network; in others
+// they are names that are looked up, see OwnNames. One whose container does not run
 // is an error, or left out.
 func (e *Engine) Links(cfg *state.Config, leaveOut bool) (out Linked, err error) {
+	if !inDefault(cfg.Network) {
+		return out, nil
+	}
 	for _, l := range cfg.Extra().Links {
 		ip, other, err := e.linkTarget(l)
 		switch {
@@ -36,6 +40,10 @@ func (e *Engine) Links(cfg *state.Config, leaveOut bool) (out Linked, err error)
 		out.Env = append(out.Env, linkEnv(cfg.Name, l.Alias, ip, other)...)
 	}
 	return out, nil
+}
+
+func inDefault(n state.Network) bool {
+	return len(n.Endpoints) == 0 || slices.ContainsFunc(n.Endpoints, func(e state.Endpoint) bool { return e.Network == state.DefaultNetwork })
 }
 
 // linkTarget is a linked container with its address in the default network.
@@ -117,4 +125,14 @@ func linkPorts(exposed []string) (out []linkPort) {
 		return strings.Compare(a.proto, b.proto)
 	})
 	return slices.Compact(out)
+}
+
+// OwnNames are the names by which a container that is in networks with names finds
+// those that it is linked to.
+func OwnNames(cfg *state.Config) map[string]string {
+	names := map[string]string{}
+	for _, l := range cfg.Extra().Links {
+		names[l.Alias] = l.ID
+	}
+	return names
 }

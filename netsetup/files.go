@@ -51,6 +51,9 @@ func resolver(n state.Network, st state.NetworkStatus) ([]byte, error) {
 		return text, err
 	}
 	host := dns.Parse(text)
+	if st.Resolver {
+		return host.Asking(Resolver, n.DNSSearch, n.DNSOptions).Text(), nil
+	}
 	switch n.Mode {
 	case state.ModeHost:
 	case state.ModePasta:

@@ -200,6 +200,13 @@ func (j *joining) publisher() int {
 	return slices.IndexFunc(j.joints, func(t *joint) bool { return plan.Managed(t.nw.record) })
 }
 
+func (j *joining) records() (all []state.NetworkRecord) {
+	for _, t := range j.joints {
+		all = append(all, t.nw.record)
+	}
+	return all
+}
+
 func (t *joint) ips() (ips []netip.Addr) {
 	for _, a := range t.ep.Addresses {
 		ips = append(ips, a.Addr())
@@ -242,6 +249,9 @@ func (m *Manager) setupNetworks(ctx context.Context, r Request) (res Result, err
 		return res, err
 	}
 	if err := j.record(&res); err != nil {
+		return res, err
+	}
+	if err := m.nameEndpoints(r, j.records(), &res, &j.back); err != nil {
 		return res, err
 	}
 	return res, ctx.Err()

@@ -64,6 +64,8 @@ type Request struct {
 	NS *link.Namespace
 	// HostsBase is what the hosts file begins with; nil means the usual lines.
 	HostsBase []byte
+	// Links are names by which the container alone finds others, with their ids.
+	Links map[string]string
 	// Dir is where the container's name files go.
 	Dir dirs.Container
 }
@@ -80,16 +82,18 @@ type Result struct {
 	// Reserved are bound sockets that keep the host ports for the container. They
 	// have to be held until Teardown was carried out.
 	Reserved []*os.File
+	// Resolver are the sockets at which the monitor answers the container's questions
+	// for names, for UDP and TCP, where Status.Resolver says that it does.
+	Resolver []*os.File
 	// Warnings are lines for the user about what this host cannot do.
 	Warnings []string
 }
 
-// Close lets go of the reserved sockets.
+// Close lets go of the sockets.
 func (r *Result) Close() {
-	for _, f := range r.Reserved {
-		f.Close()
-	}
-	r.Reserved = nil
+	closeFiles(r.Reserved)
+	closeFiles(r.Resolver)
+	r.Reserved, r.Resolver = nil, nil
 }
 
 // NewNamespace makes a network namespace with its loopback device up.

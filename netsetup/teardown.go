@@ -13,6 +13,7 @@ import (
 	"skiff/netsetup/link"
 	"skiff/netsetup/plan"
 	"skiff/state"
+	"skiff/state/names"
 )
 
 // applier puts rules into the kernel; see package firewall.
@@ -147,7 +148,7 @@ func (m *Manager) leave(fw applier, r state.NetworkRecord, id string, st state.N
 			ips = append(ips, ip)
 		}
 	}
-	var errs []error
+	errs := []error{names.WithdrawAll(m.Roots.Network(r.Name), id)}
 	if len(ips) > 0 && plan.Managed(r) {
 		errs = append(errs, fw.Forget(ips))
 	}

@@ -10,6 +10,7 @@ import (
 	"skiff/netsetup/ipam"
 	"skiff/netsetup/plan"
 	"skiff/state"
+	"skiff/state/names"
 )
 
 // Validate refuses a network that cannot work, as far as that can be told
@@ -31,6 +32,13 @@ func (m *Manager) Validate(n state.Network) error {
 	}
 	if err := validNames(n); err != nil {
 		return err
+	}
+	for _, e := range n.Endpoints {
+		for _, a := range e.Aliases {
+			if err := names.Check(a); err != nil {
+				return err
+			}
+		}
 	}
 	for _, e := range n.Expose {
 		if _, _, _, err := parseExpose(e); err != nil {

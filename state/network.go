@@ -76,8 +76,17 @@ type NetworkStatus struct {
 	// SandboxKey is the path of the network namespace.
 	SandboxKey string           `json:"sandboxKey,omitempty"`
 	Endpoints  []EndpointStatus `json:"endpoints,omitempty"`
-	// Resolver says that the container's names are answered at 127.0.0.11.
+	// Resolver says that the container's questions for names are answered at
+	// 127.0.0.11.
 	Resolver bool `json:"resolver,omitempty"`
+	// Servers are asked, from the container's namespace, for what is no name of its
+	// networks; without any the host's are, from the host, unless Closed: then all
+	// of the networks are internal.
+	Servers []string `json:"servers,omitempty"`
+	Closed  bool     `json:"closed,omitempty"`
+	// Links are names by which this container alone finds others, with their ids.
+	// Docker: --link
+	Links map[string]string `json:"links,omitempty"`
 	// Ports are the published ports with the host ports that were chosen.
 	Ports []Port `json:"ports,omitempty"`
 }

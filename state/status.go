@@ -80,6 +80,9 @@ type Teardown struct {
 	// Files and directories of skiff's own to remove: address leases, files
 	// below the run root. Directories go with all that is in them.
 	Files []string `json:"files,omitempty"`
+	// Dirs are directories of skiff's own to remove after the files if nothing is left
+	// in them: others have something there, too.
+	Dirs []string `json:"dirs,omitempty"`
 	// Engine asks for `skiff` itself to take the network down, for what cannot be
 	// said as data (iptables rules).
 	Engine bool `json:"engine,omitempty"`

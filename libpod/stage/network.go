@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"skiff/libpod"
 	"skiff/netsetup"
 	"skiff/netsetup/link"
 	"skiff/state"
@@ -40,6 +41,7 @@ func (s *starter) newNetwork() (n *networkStep, err error) {
 		Name:     s.cfg.Name,
 		Hostname: s.cfg.Hostname, Domainname: s.cfg.Domainname,
 		Network: s.cfg.Network,
+		Links:   libpod.OwnNames(s.cfg),
 		Dir:     s.dirs,
 	}
 	mode := s.cfg.Network.Mode

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -290,7 +291,7 @@ func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 		st.Teardown.Hooks, st.Teardown.Engine = s.own.poststop, true
 	}
 	var fds []int
-	for _, f := range net.result.Reserved {
+	for _, f := range append(slices.Clip(net.result.Reserved), net.result.Resolver...) {
 		fds = append(fds, int(f.Fd()))
 	}
 	if err := wire.SendFDs(monitorFD, wire.KindStage, st, fds); err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,20 @@ func (r Resolver) Override(servers, search, options []string) Resolver {
 	}
 	if len(options) > 0 {
 		r.Options = options
+	}
+	return r
+}
+
+// Asking is for a container whose questions one server answers, which then asks the
+// others, with what the user gave. That server also knows names without a dot, so they
+// are not first looked up in the search domains, unless the user wants that. Docker:
+// the file of a container in a network of the user's.
+func (r Resolver) Asking(server string, search, options []string) Resolver {
+	dots := func(option string) bool { return strings.HasPrefix(option, "ndots:") }
+	r.Options = slices.DeleteFunc(slices.Clone(r.Options), dots)
+	r = r.Override([]string{server}, search, options)
+	if !slices.ContainsFunc(r.Options, dots) {
+		r.Options = append([]string{"ndots:0"}, r.Options...)
 	}
 	return r
 }

@@ -38,6 +38,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	if m.timedOut {
 		s.ExitCode, m.timedOut = timeoutCode, false
 	}
+	m.closeResolver()
 	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	if len(s.Teardown.Cgroups) == 0 {
@@ -142,6 +143,7 @@ func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
 	if leftovers {
 		m.undoStart(st)
 	}
+	m.closeResolver()
 	m.oomKilled(false) // only to end the watch
 	m.main.closeStreams()
 	m.closeReserved()

@@ -4,8 +4,8 @@
 //
 // It knows nothing of namespaces, file systems or networks: those are the start
 // stage's, a command of skiff that the monitor executes, see docs/architecture.md.
-// It stays small: standard library, x/sys, state, runtime/wire, runtime/logfile
-// and runtime/teardown only.
+// It stays small: standard library, x/sys, state, runtime/wire, runtime/logfile,
+// runtime/resolver and runtime/teardown only.
 //
 // Everything happens in one goroutine (see loop), in the order in which a crash
 // at any point leaves records that state.Store.Status reads as lost.
@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skiff/runtime/logfile"
+	"skiff/runtime/resolver"
 	"skiff/runtime/wire"
 	"skiff/state"
 	"skiff/state/dirs"
@@ -79,6 +80,10 @@ type monitor struct {
 	// reserved are the descriptors that keep published ports from others.
 	reserved []int
 	warnings []string // of the start stage, for the launcher
+
+	// resolver answers the container's questions for names, nil without.
+	resolver  *resolver.Resolver
+	resolving *watch
 
 	health *health // nil without health check
 

@@ -225,6 +225,9 @@ func (m *monitor) trim() {
 	if m.log != nil {
 		m.log.Trim()
 	}
+	if m.resolver != nil {
+		m.resolver.Trim()
+	}
 	if m.churn > churnMax {
 		m.churn = 0
 		debug.FreeOSMemory()

@@ -75,7 +75,12 @@ func (m *monitor) created(st *stage) error {
 		return errors.New("who started the container has gone")
 	}
 	r := st.report
-	m.reserved, st.fds = st.fds, nil
+	var sockets []int
+	m.reserved, sockets = takeResolver(&r.Network, st.fds)
+	st.fds = nil
+	if err := m.answerNames(r.Network, sockets); err != nil {
+		return err
+	}
 	m.warnings = r.Warnings
 	m.pid = r.Pid
 	m.watchOOM(r.OOMFiles)

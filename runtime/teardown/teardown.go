@@ -10,12 +10,14 @@ import (
 	"errors"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"skiff/state"
 )
 
 // Run kills what is left in the recorded cgroups and removes them, sends the
-// recorded nfnetlink batches, and removes the recorded files. It goes on after a
-// failure and reports all of them.
+// recorded nfnetlink batches, and removes the recorded files and the directories
+// that are empty then. It goes on after a failure and reports all of them.
 //
 // needEngine says that only skiff itself can finish the job: because the record
 // asks for it, or because a step failed.
@@ -27,6 +29,11 @@ func Run(td state.Teardown) (needEngine bool, err error) {
 	}
 	for _, f := range td.Files {
 		errs = append(errs, os.RemoveAll(f))
+	}
+	for _, d := range td.Dirs {
+		if err := unix.Rmdir(d); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, &os.PathError{Op: "rmdir", Path: d, Err: err})
+		}
 	}
 	err = errors.Join(errs...)
 	return td.Engine || err != nil, err

@@ -313,7 +313,9 @@ type Failure struct {
 
 func (f Failure) Error() string { return f.Message }
 
-// Stage is the start stage's report.
+// Stage is the start stage's report. The descriptors that reserve host ports come
+// with it, and then, where Network.Resolver says so, those at which the container's
+// questions for names come in, for UDP and TCP.
 type Stage struct {
 	Version  int                 `json:"version"`
 	Pid      int                 `json:"pid"`

@@ -153,7 +153,7 @@ func (r Roots) NetworkRecord(name string) string {
 // NetworksLock is held by whoever makes a network or changes a network's record.
 func (r Roots) NetworksLock() string { return filepath.Join(r.Data, "networks", ".lock") }
 
-// Network is a network's directory below the run root: leases and lock.
+// Network is a network's directory below the run root: leases, names and lock.
 func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
 
 // Events is the log of what happened, where the user has chosen no other file.
@@ -175,8 +175,11 @@ func (r Roots) CgroupsLock() string { return filepath.Join(r.Run, "cgroups.lock"
 
 // CgroupsLock is that of the container's roots.
 func (c Container) CgroupsLock() string {
-	return Roots{Run: filepath.Dir(filepath.Dir(c.Run))}.CgroupsLock()
+	return Roots{Run: c.RunRoot()}.CgroupsLock()
 }
+
+// RunRoot is the run root that the container's directory is below.
+func (c Container) RunRoot() string { return filepath.Dir(filepath.Dir(c.Run)) }
 
 // Mounts holds the directories at which containers' and images' files are shown
 // on the host. Podman: mount, image mount.

@@ -50,7 +50,7 @@ func TestSmallPrograms(t *testing.T) {
 		allowed []string
 	}{
 		{"./runtime/monitor/main", []string{"golang.org/x/sys", "skiff/state", "skiff/runtime/wire",
-			"skiff/runtime/logfile", "skiff/runtime/teardown", "skiff/runtime/monitor"}},
+			"skiff/runtime/logfile", "skiff/runtime/resolver", "skiff/runtime/teardown", "skiff/runtime/monitor"}},
 		{"./runtime/init", []string{"golang.org/x/sys", "skiff/runtime/init"}},
 		{"./rootfs/welcome/server", []string{"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
 			"golang.org/x/crypto", "skiff/rootfs/welcome"}},
