@@ -80,16 +80,19 @@ type Result struct {
 	// Reserved are bound sockets that keep the host ports for the container. They
 	// have to be held until Teardown was carried out.
 	Reserved []*os.File
+	// Watch are sockets that tell when rules are to be restored, see
+	// firewall.NFT.Watch.
+	Watch []*os.File
 	// Warnings are lines for the user about what this host cannot do.
 	Warnings []string
 }
 
 // Close lets go of the reserved sockets.
 func (r *Result) Close() {
-	for _, f := range r.Reserved {
+	for _, f := range append(r.Reserved, r.Watch...) {
 		f.Close()
 	}
-	r.Reserved = nil
+	r.Reserved, r.Watch = nil, nil
 }
 
 // NewNamespace makes a network namespace with its loopback device up.

@@ -44,6 +44,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 		killOrphans()
 	}
 	m.main.finish()
+	m.rules.close()
 	s.OOMKilled = m.oomKilled(ws.Signaled() && ws.Signal() == unix.SIGKILL)
 	problems = append(problems, m.undo(s.Teardown))
 	m.noteDied()
@@ -255,6 +256,7 @@ func (m *monitor) closeLog() {
 }
 
 func (m *monitor) closeReserved() {
+	m.rules.close()
 	for _, fd := range m.reserved {
 		unix.Close(fd)
 	}

@@ -75,7 +75,7 @@ func (m *monitor) created(st *stage) error {
 		return errors.New("who started the container has gone")
 	}
 	r := st.report
-	m.reserved, st.fds = st.fds, nil
+	m.reserved, st.fds = m.watchRules(r.Watch, st.fds), nil
 	m.warnings = r.Warnings
 	m.pid = r.Pid
 	m.watchOOM(r.OOMFiles)
@@ -110,6 +110,7 @@ func (m *monitor) started() {
 	m.doing = running
 	m.limitTime()
 	m.main.listen()
+	m.rules.listen()
 	if m.health != nil {
 		m.health.arm()
 	}
