@@ -43,6 +43,9 @@ const (
 	InternalRemoveImage = "remove-image"
 	// InternalPruneShifted is followed by a word that means nothing.
 	InternalPruneShifted = "prune-shifted"
+	// InternalReloadNetworks restores the packet rules of all containers. It is
+	// followed by the id of the one whose monitor wants that.
+	InternalReloadNetworks = "reload-networks"
 	// InternalPruneBuilds is followed by a cache.Filter and prints a cache.Freed, both
 	// as JSON.
 	InternalPruneBuilds = "prune-builds"

@@ -80,14 +80,16 @@ func (c *Change) teardowns(fw applier, td state.Teardown, left []firewall.Forwar
 	// What is not there yet, or no more, is no error to take down.
 	c.During.Netlink = append(slices.Clone(td.Netlink), added...)
 	c.After.Netlink = after
+	// Forwards without batches are those that only skiff can take away.
+	before := len(left) + len(c.removed.fs) - len(c.added.fs)
+	during := before > 0 && len(td.Netlink) == 0 || len(c.added.fs) > 0 && len(added) == 0
 	for _, t := range []struct {
-		to       *state.Teardown
-		forwards int
-		batches  int
-	}{{&c.During, len(left) + len(c.removed.fs), len(added) + len(td.Netlink)}, {&c.After, len(left), len(after)}} {
+		to    *state.Teardown
+		rules bool
+	}{{&c.During, during}, {&c.After, len(left) > 0 && len(after) == 0}} {
 		// As for a start: skiff gives the addresses back once the rules are gone, where
 		// only skiff can take them away.
-		rules := t.forwards > 0 && t.batches == 0
+		rules := t.rules
 		t.to.Engine = rules || len(td.Hooks) > 0
 		t.to.Files = slices.DeleteFunc(slices.Clone(td.Files), func(f string) bool { return slices.Contains(entries, f) })
 		if !rules {

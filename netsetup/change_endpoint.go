@@ -206,7 +206,7 @@ func (c *EndpointChange) publishFirst(r ChangeRequest, t *joint) error {
 	if err != nil || i >= 0 || len(ports) == 0 || !plan.Managed(t.nw.record) {
 		return err
 	}
-	if c.Fresh, c.Reserved, err = reserve(atHost(ports, t.nw.record), t.families()); err != nil {
+	if c.Fresh, c.Reserved, err = c.m.reserve(atHost(ports, t.nw.record), t.families()); err != nil {
 		return err
 	}
 	c.Status.Ports = c.Fresh
@@ -261,7 +261,7 @@ func (c *EndpointChange) widen(p state.Port, from, to state.EndpointStatus) erro
 		}
 		extra := p
 		extra.HostIP = f.host
-		_, files, err := reserve([]state.Port{extra}, families{true, true})
+		_, files, err := c.m.reserve([]state.Port{extra}, families{true, true})
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (c *PortChange) settle(e state.EndpointStatus, add, remove []state.Port) (e
 		if again >= 0 {
 			c.Released = slices.Delete(c.Released, again, again+1)
 		} else {
-			settled, files, err := reserve([]state.Port{p}, families{e.IP != "", e.IP6 != ""})
+			settled, files, err := c.m.reserve([]state.Port{p}, families{e.IP != "", e.IP6 != ""})
 			if err != nil {
 				return err
 			}

@@ -23,6 +23,7 @@ type joint struct {
 // joining makes endpoints of one container.
 type joining struct {
 	m      *Manager
+	fw     applier
 	conn   *link.Conn
 	id     string
 	ns     *link.Namespace
@@ -43,7 +44,7 @@ func (m *Manager) open(id string, ns *link.Namespace, wants []state.Endpoint) (_
 	if err != nil {
 		return nil, err
 	}
-	j := &joining{m: m, conn: conn, id: id, ns: ns}
+	j := &joining{m: m, fw: fw, conn: conn, id: id, ns: ns}
 	names := make([]string, len(wants))
 	for i, w := range wants {
 		names[i] = w.Network
@@ -136,6 +137,11 @@ func (j *joining) device(t *joint) error {
 		return fmt.Errorf("cannot join network %q: %w", t.nw.record.Name, err)
 	}
 	j.back.push(func() error { return j.unmake(t.ep.Status) })
+	if t.nw.record.Apart && d.Host != "" {
+		if err := j.conn.Isolate(d.Host); err != nil {
+			return fmt.Errorf("cannot join network %q: %w", t.nw.record.Name, err)
+		}
+	}
 	if len(t.ep.Forwards) > 0 && sysctl("net/bridge/bridge-nf-call-iptables") == "1" {
 		return j.conn.Hairpin(d.Host)
 	}
@@ -224,7 +230,7 @@ func (j *joining) endpoints() (eps []*plan.Endpoint, wants []state.Endpoint) {
 // setupNetworks makes the container's endpoints.
 func (m *Manager) setupNetworks(ctx context.Context, r Request) (res Result, err error) {
 	if len(r.Network.Endpoints) == 0 {
-		return res, nil // it left all of them
+		return m.setupNone() // it left all of them
 	}
 	j, err := m.open(r.ID, r.NS, r.Network.Endpoints)
 	if err != nil {
@@ -238,6 +244,9 @@ func (m *Manager) setupNetworks(ctx context.Context, r Request) (res Result, err
 			res = Result{}
 		}
 	}()
+	if res.Watch, err = j.fw.Watch(); err != nil {
+		return res, err
+	}
 	if err := j.plan(nil, previousEndpoints(r.Dir)); err != nil {
 		return res, err
 	}
@@ -257,6 +266,15 @@ func (m *Manager) setupNetworks(ctx context.Context, r Request) (res Result, err
 	return res, ctx.Err()
 }
 
+// setupNone is for a container that is in no network, but may be connected to one.
+func (m *Manager) setupNone() (res Result, err error) {
+	fw, err := m.applier()
+	if err == nil && ownsNetwork() {
+		res.Watch, err = fw.Watch()
+	}
+	return res, err
+}
+
 // publish reserves the ports and plans them at the endpoint that has them.
 func (j *joining) publish(ports []state.Port, res *Result) (err error) {
 	i := j.publisher()
@@ -268,7 +286,7 @@ func (j *joining) publish(ports []state.Port, res *Result) (err error) {
 	}
 	t := j.joints[i]
 	ports = atHost(ports, t.nw.record)
-	if res.Status.Ports, res.Reserved, err = reserve(ports, t.families()); err != nil {
+	if res.Status.Ports, res.Reserved, err = j.m.reserve(ports, t.families()); err != nil {
 		return err
 	}
 	return t.ep.Publish(res.Status.Ports)

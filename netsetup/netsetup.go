@@ -85,15 +85,19 @@ type Result struct {
 	// Resolver are the sockets at which the monitor answers the container's questions
 	// for names, for UDP and TCP, where Status.Resolver says that it does.
 	Resolver []*os.File
+	// Watch are sockets that tell when rules are to be restored, see
+	// firewall.NFT.Watch.
+	Watch []*os.File
 	// Warnings are lines for the user about what this host cannot do.
 	Warnings []string
 }
 
 // Close lets go of the sockets.
 func (r *Result) Close() {
-	closeFiles(r.Reserved)
-	closeFiles(r.Resolver)
-	r.Reserved, r.Resolver = nil, nil
+	for _, files := range [][]*os.File{r.Reserved, r.Resolver, r.Watch} {
+		closeFiles(files)
+	}
+	r.Reserved, r.Resolver, r.Watch = nil, nil, nil
 }
 
 // NewNamespace makes a network namespace with its loopback device up.

@@ -134,7 +134,7 @@ func TestPortInUse(t *testing.T) {
 	defer l.Close()
 	before := machine()
 	_, err = h.start(state.Network{Mode: state.ModeBridge, Ports: []state.Port{tcp(8079, 79), tcp(8080, 80)}})
-	if !errors.Is(err, ErrPortInUse) || err.Error() != "cannot publish port 8080/tcp: the port is already in use" {
+	if !errors.Is(err, ErrPortInUse) || !strings.HasPrefix(err.Error(), "cannot publish port 8080/tcp: the port is already in use by process ") {
 		t.Errorf("got %v", err)
 	}
 	if after := machine(); after != before {
@@ -210,21 +210,95 @@ func TestPortRangeAndRandomPort(t *testing.T) {
 func TestManyPorts(t *testing.T) {
 	h := newHost(t)
 	var ports []state.Port
-	for i := range 1500 {
+	for i := range 5000 {
 		ports = append(ports, tcp(uint16(20000+i), uint16(20000+i)))
 	}
+	start := time.Now()
 	b := h.box(ports...)
-	serve(t, b.ns, "tcp", ":21499")
-	sees(t, "the last of many", h.outside, "tcp", "198.51.100.1:21499", "198.51.100.2")
-	if len(b.res.Reserved) > maxReserved {
-		t.Errorf("%d sockets", len(b.res.Reserved))
+	t.Logf("%d ports in %v", len(ports), time.Since(start))
+	serve(t, b.ns, "tcp", ":24999")
+	sees(t, "the last of many", h.outside, "tcp", "198.51.100.1:24999", "198.51.100.2")
+	sees(t, "the last of many, IPv6", h.outside, "tcp", "[2001:db8::1]:24999", "2001:db8::2")
+	for _, network := range []string{"tcp4", "tcp6"} {
+		if _, err := net.Listen(network, ":24998"); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("a program of the host got a port, %s: %v", network, err)
+		}
 	}
-	if _, err := h.start(state.Network{Mode: state.ModeBridge, Ports: ports[1499:]}); !errors.Is(err, ErrPortInUse) {
-		t.Errorf("a port beyond those that are held: %v", err)
+	if _, err := h.start(state.Network{Mode: state.ModeBridge, Ports: ports[4999:]}); !errors.Is(err, ErrPortInUse) {
+		t.Errorf("port of another container: %v", err)
 	}
-	b.monitor()
-	if s := run("nft", "list", "ruleset"); strings.Contains(s, "21499") {
+	if !b.res.Teardown.Engine || len(b.res.Teardown.Netlink) > 0 {
+		t.Errorf("teardown %+v", b.res.Teardown)
+	}
+	b.res.Close()
+	start = time.Now()
+	if err := h.m.Teardown(b.id, b.res.Status); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("taken down in %v", time.Since(start))
+	if s := run("nft", "list", "ruleset"); strings.Contains(s, "24999") {
 		t.Error("ports are left")
+	}
+}
+
+func TestMorePortsThanFiles(t *testing.T) {
+	h := newHost(t)
+	h.box()
+	before := machine()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1024, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	var ports []state.Port
+	for i := range 1000 {
+		ports = append(ports, tcp(uint16(20000+i), uint16(20000+i)))
+	}
+	_, err := h.start(state.Network{Mode: state.ModeBridge, Ports: ports})
+	want := "cannot publish 1000 ports: each takes an open file, of which this machine allows a process 1024 (see ulimit -Hn)"
+	if fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if after := machine(); after != before {
+		t.Errorf("left over:\n%s", after)
+	}
+}
+
+func TestWhoHoldsAPort(t *testing.T) {
+	h := newHost(t)
+	b := h.box(tcp(8080, 80), state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"})
+	record(t, b)
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := fmt.Sprintf(" by process %s (pid %d)", strings.TrimSpace(string(comm)), os.Getpid())
+	l, err := net.Listen("tcp6", "[::1]:8090")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	u, err := net.ListenPacket("udp4", "127.0.0.1:8091")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	for _, tt := range []struct {
+		port state.Port
+		want string
+	}{
+		{tcp(8080, 80), "8080/tcp: the port is already in use by container box"},
+		{state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"}, "5353/udp: the port is already in use by container box"},
+		{tcp(8090, 80), "8090/tcp: the port is already in use" + mine},
+		{state.Port{HostIP: "127.0.0.1", HostPort: 8091, ContainerPort: 53, Protocol: "udp"}, "127.0.0.1:8091/udp: the port is already in use" + mine},
+	} {
+		_, err := h.start(state.Network{Mode: state.ModeBridge, Ports: []state.Port{tt.port}})
+		if want := "cannot publish port " + tt.want; fmt.Sprint(err) != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 
@@ -347,7 +421,7 @@ func record(t *testing.T, b *box) {
 	c := b.h.m.Roots.Container(b.id)
 	st := state.Status{Version: 1, BootID: boot, Phase: state.Running, Network: b.res.Status}
 	if err := errors.Join(jsonfile.Write(c.Status(), st, jsonfile.Volatile),
-		jsonfile.Write(c.Config(), state.Config{ID: b.id}, jsonfile.Volatile)); err != nil {
+		jsonfile.Write(c.Config(), state.Config{ID: b.id, Name: "box"}, jsonfile.Volatile)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 	}
 	// Finding out which ports are free, and choosing, is the same as for a bridge;
 	// then they are let go for pasta to take.
-	ports, held, err := reserveForPasta(ctx, PublishedPorts(r.Network))
+	ports, held, err := m.reserveForPasta(ctx, PublishedPorts(r.Network))
 	if err != nil {
 		return res, err
 	}
@@ -54,9 +54,9 @@ func (m *Manager) setupPasta(ctx context.Context, r Request) (res Result, err er
 
 // reserveForPasta is reserve for a port that the pasta of a container that has
 // just ended may still hold: it ends by itself, a moment after it is told to.
-func reserveForPasta(ctx context.Context, want []state.Port) (ports []state.Port, held []*os.File, err error) {
+func (m *Manager) reserveForPasta(ctx context.Context, want []state.Port) (ports []state.Port, held []*os.File, err error) {
 	for deadline := time.Now().Add(pastaLeaves); ; {
-		ports, held, err = reserve(want, families{true, true})
+		ports, held, err = m.reserve(want, families{true, true})
 		if !errors.Is(err, ErrPortInUse) || time.Now().After(deadline) {
 			return ports, held, err
 		}

@@ -14,10 +14,9 @@ import (
 	"skiff/state"
 )
 
-// maxReserved bounds the sockets that travel to the monitor with one message.
-// Ports beyond that are checked when the container starts and guarded against
-// other containers, but not against programs of the host.
-const maxReserved = 200
+// spareFiles is how many descriptors the processes need that hold the ports, beside
+// those.
+const spareFiles = 64
 
 // PublishedPorts are the ports to publish, those of --publish-all among them.
 func PublishedPorts(n state.Network) []state.Port {
@@ -72,7 +71,7 @@ func knownProtocol(p string) bool { return p == "tcp" || p == "udp" || p == "sct
 // the container runs, and settles the ports that were left open.
 //
 // Postconditions: on error no socket is open.
-func reserve(ports []state.Port, have families) (out []state.Port, files []*os.File, err error) {
+func (m *Manager) reserve(ports []state.Port, have families) (out []state.Port, files []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			for _, f := range files {
@@ -81,22 +80,32 @@ func reserve(ports []state.Port, have families) (out []state.Port, files []*os.F
 			files = nil
 		}
 	}()
+	if err := fit(len(ports)); err != nil {
+		return nil, nil, err
+	}
 	for _, p := range ports {
 		got, fds, err := reservePort(p, have)
+		if errors.Is(err, ErrPortInUse) {
+			err = fmt.Errorf("%w%s", err, m.holder(p))
+		}
 		if err != nil {
 			return nil, files, fmt.Errorf("cannot publish port %s: %w", plan.PortText(p), err)
 		}
 		for _, fd := range fds {
-			f := os.NewFile(uintptr(fd), "port "+plan.PortText(got))
-			if len(files) < maxReserved {
-				files = append(files, f)
-				continue
-			}
-			f.Close()
+			files = append(files, os.NewFile(uintptr(fd), "published port"))
 		}
 		out = append(out, got)
 	}
 	return out, files, nil
+}
+
+// fit refuses more ports than this process and the monitor can hold sockets for.
+func fit(ports int) error {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(ports)+spareFiles <= limit.Cur {
+		return nil
+	}
+	return fmt.Errorf("cannot publish %d ports: each takes an open file, of which this machine allows a process %d (see ulimit -Hn)", ports, limit.Cur)
 }
 
 // reservePort settles one port: the one asked for, the first free one of a
@@ -122,7 +131,14 @@ func reservePort(p state.Port, have families) (state.Port, []int, error) {
 // families are those that a container has in its network.
 type families struct{ four, six bool }
 
+// anyAddr stands for all addresses of both families, which one socket can hold.
+func anyAddr() netip.Addr { return netip.IPv6Unspecified().WithZone("any") }
+
+// hostAddresses are those to bind.
 func hostAddresses(p state.Port, have families) (all []netip.Addr, err error) {
+	if p.HostIP == "" && have.four && have.six {
+		return []netip.Addr{anyAddr()}, nil
+	}
 	if p.HostIP == "" {
 		if have.four {
 			all = append(all, netip.IPv4Unspecified())
@@ -246,7 +262,11 @@ func openSocket(proto string, host netip.Addr) (int, error) {
 		return -1, err
 	}
 	if host.Is6() {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+		only := 1
+		if host == anyAddr() {
+			only = 0
+		}
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
 	}
 	if err == nil && proto == "udp" {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)

@@ -25,6 +25,8 @@ type applier interface {
 	Targets() ([]netip.Addr, error)
 	AddNetwork(firewall.Network) error
 	RemoveNetwork(firewall.Network) error
+	Watch() ([]*os.File, error)
+	Restore([]firewall.Network, []firewall.Forward) error
 }
 
 // applier is the driver that the user chose, or else nftables where the kernel
@@ -158,60 +160,6 @@ func (m *Manager) leave(fw applier, r state.NetworkRecord, id string, st state.N
 	return errors.Join(append(errs, pool.Leave(id))...)
 }
 
-// reassert puts the forwards of all running containers but one into the
-// firewall again.
-func (m *Manager) reassert(fw applier, except string) error {
-	store, err := state.Open(m.Roots)
-	if err != nil {
-		return err
-	}
-	ids, err := store.IDs()
-	errs := []error{err}
-	for _, id := range ids {
-		if id == except || !m.alive(id) {
-			continue
-		}
-		st, err := store.Status(id)
-		if err != nil || len(st.Network.Endpoints) == 0 {
-			continue // it ended, or its start is about to add its own
-		}
-		errs = append(errs, m.assert(fw, st.Network))
-	}
-	return errors.Join(errs...)
-}
-
-func (m *Manager) assert(fw applier, n state.NetworkStatus) error {
-	published := false
-	for _, e := range n.Endpoints {
-		r, err := m.LoadNetwork(e.Network)
-		if err != nil {
-			return err
-		}
-		if !plan.Managed(r) {
-			continue
-		}
-		s, err := plan.ParseSubnets(r)
-		if err != nil {
-			return err
-		}
-		ep := plan.Endpoint{Status: e}
-		if !published {
-			if err := ep.Publish(n.Ports); err != nil {
-				return err
-			}
-			published = true
-		}
-		nw := plan.FirewallOf(r, s, e.IP6 != "")
-		if err := fw.AddNetwork(nw); err != nil {
-			return err
-		}
-		if _, err := fw.Add(nw, ep.Forwards); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // DeleteLink removes a device of the host's that a container has left behind.
 func (m *Manager) DeleteLink(dev string) error {
 	conn, err := link.Open()
@@ -220,13 +168,4 @@ func (m *Manager) DeleteLink(dev string) error {
 	}
 	defer conn.Close()
 	return conn.Delete(dev)
-}
-
-// Reload puts all rules into the firewall again, after somebody flushed it.
-func (m *Manager) Reload() error {
-	fw, err := m.applier()
-	if err != nil {
-		return err
-	}
-	return m.reassert(fw, "")
 }

@@ -64,6 +64,8 @@ func Main(args []string) int {
 		return report(engine.RemoveImage(ctx, id))
 	case libpod.InternalPruneShifted:
 		return report(engine.PruneShiftedFiles())
+	case libpod.InternalReloadNetworks:
+		return report(engine.NetworkReload())
 	case libpod.InternalPruneBuilds:
 		return report(engine.PruneBuildFiles(id, os.Stdout))
 	case libpod.InternalRemoveVolume:

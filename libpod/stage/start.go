@@ -290,11 +290,14 @@ func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 	if len(s.own.poststop) > 0 {
 		st.Teardown.Hooks, st.Teardown.Engine = s.own.poststop, true
 	}
+	if w := net.result.Watch; len(w) > 0 {
+		st.Watch = &wire.Watch{Sockets: len(w), Dir: s.engine.Roots.Networks()}
+	}
 	var fds []int
-	for _, f := range append(slices.Clip(net.result.Reserved), net.result.Resolver...) {
+	for _, f := range slices.Concat(net.result.Watch, net.result.Reserved, net.result.Resolver) {
 		fds = append(fds, int(f.Fd()))
 	}
-	if err := wire.SendFDs(monitorFD, wire.KindStage, st, fds); err != nil {
+	if err := wire.SendAll(monitorFD, wire.KindStage, st, fds); err != nil {
 		return fmt.Errorf("cannot reach the monitor: %w", err)
 	}
 	kind, _, stray, err := wire.ReceiveFDs(monitorFD)

@@ -20,8 +20,10 @@ func word(n uint32) uint32 { return unix.NFT_REG32_00 + n }
 // Bits of the conntrack status and state (linux/netfilter/nf_conntrack_common.h).
 const (
 	ctDNAT        = 0x20
+	ctInvalid     = 0x01
 	ctEstablished = 0x02
 	ctRelated     = 0x04
+	ctNew         = 0x08
 )
 
 // exprs is the rule in the kernel's language.
@@ -50,6 +52,9 @@ func (r rule) exprs(table *nftables.Table) ([]expr.Any, error) {
 	}
 	if r.Established {
 		e = append(e, conntrack(expr.CtKeySTATE, ctEstablished|ctRelated)...)
+	}
+	if r.Fresh {
+		e = append(e, conntrack(expr.CtKeySTATE, ctInvalid|ctNew)...)
 	}
 	if r.Translated {
 		e = append(e, conntrack(expr.CtKeySTATUS, ctDNAT)...)
@@ -193,8 +198,12 @@ func sets(t *nftables.Table) ([]*nftables.Set, error) {
 	all := []*nftables.Set{
 		{Name: setBridges, KeyType: name, KeyByteOrder: binaryutil.NativeEndian},
 		{Name: setWithin, KeyType: concat(name, name)},
+		{Name: setInternal, KeyType: name, KeyByteOrder: binaryutil.NativeEndian},
+		{Name: setOpen, KeyType: name, KeyByteOrder: binaryutil.NativeEndian},
 		{Name: setSubnets4, KeyType: addr4, Interval: true},
 		{Name: setSubnets6, KeyType: addr6, Interval: true},
+		{Name: setOutward4, KeyType: addr4, Interval: true},
+		{Name: setOutward6, KeyType: addr6, Interval: true},
 		{Name: mapAny4, KeyType: concat(proto, port), IsMap: true, DataType: to4},
 		{Name: mapOn4, KeyType: concat(addr4, proto, port), IsMap: true, DataType: to4},
 		{Name: mapAny6, KeyType: concat(proto, port), IsMap: true, DataType: to6},
@@ -243,22 +252,34 @@ func targetBytes(to netip.AddrPort) []byte {
 // elements are the network's entries, by set.
 func (n Network) elements() map[string][]nftables.SetElement {
 	name := deviceName(n.Bridge)
-	m := map[string][]nftables.SetElement{
-		setBridges: {{Key: name}},
-		setWithin:  {{Key: append(deviceName(n.Bridge), name...)}},
+	m := map[string][]nftables.SetElement{setBridges: {{Key: name}}}
+	if !n.Apart {
+		m[setWithin] = []nftables.SetElement{{Key: append(deviceName(n.Bridge), name...)}}
 	}
-	if n.Subnet.IsValid() {
-		m[setSubnets4] = interval(n.Subnet)
+	if n.Internal {
+		m[setInternal] = []nftables.SetElement{{Key: name}}
 	}
-	if n.Subnet6.IsValid() {
-		m[setSubnets6] = interval(n.Subnet6)
+	if n.Open {
+		m[setOpen] = []nftables.SetElement{{Key: name}}
+	}
+	for _, s := range []struct {
+		prefix       netip.Prefix
+		all, outward string
+	}{{n.Subnet, setSubnets4, setOutward4}, {n.Subnet6, setSubnets6, setOutward6}} {
+		if !s.prefix.IsValid() {
+			continue
+		}
+		m[s.all] = interval(s.prefix, n.Bridge)
+		if !n.NoMasquerade && !n.Internal {
+			m[s.outward] = interval(s.prefix, n.Bridge)
+		}
 	}
 	return m
 }
 
 // interval is a prefix as the pair of elements that the kernel wants: its first
-// address and the first one after it.
-func interval(p netip.Prefix) []nftables.SetElement {
+// address and the first one after it. A comment says whose it is.
+func interval(p netip.Prefix, bridge string) []nftables.SetElement {
 	p = p.Masked()
 	end, mask := p.Addr().AsSlice(), maskOf(p)
 	for i := range end {
@@ -270,5 +291,5 @@ func interval(p netip.Prefix) []nftables.SetElement {
 			break
 		}
 	}
-	return []nftables.SetElement{{Key: p.Addr().AsSlice()}, {Key: end, IntervalEnd: true}}
+	return []nftables.SetElement{{Key: p.Addr().AsSlice(), Comment: bridge}, {Key: end, IntervalEnd: true}}
 }

@@ -14,21 +14,34 @@ import (
 // A packet has to be accepted by every table that looks at it. Docker, ufw and
 // others let the FORWARD chain of iptables drop what they do not know; there
 // our networks need rules, too. Our own table drops what must not get in, so
-// that these can be broad.
+// that these can be broad. firewalld has to be told, see firewalld.go.
 
-// foreign are the iptables programs whose FORWARD chain drops by policy.
-func foreign() (paths []string) {
-	if nftDrops() {
-		paths = append(paths, program("iptables-nft"))
-	}
-	if legacyDrops() {
-		paths = append(paths, program("iptables-legacy"))
-	}
-	return slices.DeleteFunc(paths, func(p string) bool { return p == "" })
+// A dropper is a family whose FORWARD chain drops by policy, and the program to
+// change it with.
+type dropper struct {
+	six  bool
+	path string
 }
 
-func program(name string) string {
-	for _, n := range []string{name, "iptables"} {
+// droppers are those of this host.
+func droppers() (out []dropper) {
+	for _, six := range []bool{false, true} {
+		name := "iptables"
+		if six {
+			name = "ip6tables"
+		}
+		if nftDrops(six) {
+			out = append(out, dropper{six, program(name+"-nft", name)})
+		}
+		if legacyDrops(six, name+"-legacy") {
+			out = append(out, dropper{six, program(name+"-legacy", name)})
+		}
+	}
+	return slices.DeleteFunc(out, func(d dropper) bool { return d.path == "" })
+}
+
+func program(names ...string) string {
+	for _, n := range names {
 		if p, err := exec.LookPath(n); err == nil {
 			return p
 		}
@@ -36,12 +49,16 @@ func program(name string) string {
 	return ""
 }
 
-func nftDrops() bool {
+func nftDrops(six bool) bool {
 	c, err := nftables.New()
 	if err != nil {
 		return false
 	}
-	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
+	family := nftables.TableFamilyIPv4
+	if six {
+		family = nftables.TableFamilyIPv6
+	}
+	chains, err := c.ListChainsOfTableFamily(family)
 	if err != nil {
 		return false
 	}
@@ -53,17 +70,26 @@ func nftDrops() bool {
 	return false
 }
 
-func legacyDrops() bool {
-	tables, err := os.ReadFile("/proc/net/ip_tables_names")
-	if err != nil || !slices.Contains(strings.Fields(string(tables)), "filter") {
+func legacyDrops(six bool, name string) bool {
+	if !legacyFilter(six) {
 		return false
 	}
-	path, err := exec.LookPath("iptables-legacy")
+	path, err := exec.LookPath(name)
 	if err != nil {
 		return false
 	}
 	out, err := exec.Command(path, "-S", "FORWARD").Output()
 	return err == nil && strings.Contains(string(out), "-P FORWARD DROP")
+}
+
+// legacyFilter says whether this network namespace has a filter table of old.
+func legacyFilter(six bool) bool {
+	file := "/proc/net/ip_tables_names"
+	if six {
+		file = "/proc/net/ip6_tables_names"
+	}
+	tables, err := os.ReadFile(file)
+	return err == nil && slices.Contains(strings.Fields(string(tables)), "filter")
 }
 
 func forwardRules(nw Network) []line {
@@ -73,27 +99,29 @@ func forwardRules(nw Network) []line {
 	}
 }
 
-// passForeign makes others' FORWARD chains let the network's packets through.
-func passForeign(nw Network) error {
-	for _, path := range foreign() {
-		ipt, err := open(false, path)
+// passForeign makes others' rules let the networks' packets through.
+func passForeign(nws []Network) error {
+	for _, d := range droppers() {
+		ipt, err := open(d.six, d.path)
 		if err != nil {
 			return err
 		}
-		for _, l := range forwardRules(nw) {
-			if err := ipt.InsertUnique(l.table, l.chain, 1, l.words()...); err != nil {
-				return fmt.Errorf("cannot pass the host's FORWARD rules: %w", err)
+		for _, nw := range nws {
+			for _, l := range forwardRules(nw) {
+				if err := ipt.InsertUnique(l.table, l.chain, 1, l.words()...); err != nil {
+					return fmt.Errorf("cannot pass the host's FORWARD rules: %w", err)
+				}
 			}
 		}
 	}
-	return nil
+	return passFirewalld(nws)
 }
 
-// unpassForeign takes the rules of passForeign away.
+// unpassForeign takes away what passForeign did.
 func unpassForeign(nw Network) error {
 	var errs []error
-	for _, path := range foreign() {
-		ipt, err := open(false, path)
+	for _, d := range droppers() {
+		ipt, err := open(d.six, d.path)
 		if err != nil {
 			return err
 		}
@@ -101,5 +129,5 @@ func unpassForeign(nw Network) error {
 			errs = append(errs, ipt.DeleteIfExists(l.table, l.chain, l.words()...))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, unpassFirewalld(nw))...)
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/coreos/go-iptables/iptables"
@@ -37,8 +38,10 @@ func (t *IPTables) chain(name string) string {
 // own are our chains, in the order in which they can be removed.
 func (t *IPTables) own() []line {
 	return []line{
-		{"nat", t.chain("DNAT"), ""}, {"nat", t.chain("SNAT"), ""}, {"raw", t.chain("GUARD"), ""},
-		{"filter", t.chain("FORWARD"), ""}, {"filter", t.chain("IN"), ""}, {"filter", t.chain("OUT"), ""},
+		{"nat", t.chain("DNAT"), ""}, {"nat", t.chain("SNAT"), ""}, {"nat", t.chain("KEEP"), ""}, {"raw", t.chain("GUARD"), ""},
+		{"filter", t.chain("INPUT"), ""}, {"filter", t.chain("FORWARD"), ""},
+		{"filter", t.chain("CLOSED"), ""}, {"filter", t.chain("IN"), ""}, {"filter", t.chain("OUT"), ""},
+		{"filter", t.chain("OPEN"), ""},
 	}
 }
 
@@ -49,6 +52,7 @@ func (t *IPTables) jumps() []line {
 		{"nat", "OUTPUT", "-m addrtype --dst-type LOCAL -j " + t.chain("DNAT")},
 		{"nat", "POSTROUTING", "-j " + t.chain("SNAT")},
 		{"raw", "PREROUTING", "-j " + t.chain("GUARD")},
+		{"filter", "INPUT", "-j " + t.chain("INPUT")},
 		{"filter", "FORWARD", "-j " + t.chain("FORWARD")},
 	}
 }
@@ -56,6 +60,8 @@ func (t *IPTables) jumps() []line {
 // fixed are the rules in our chains that depend on no network.
 func (t *IPTables) fixed(six bool) []line {
 	ls := []line{
+		{"nat", t.chain("SNAT"), "-j " + t.chain("KEEP")},
+		{"filter", t.chain("FORWARD"), "-j " + t.chain("CLOSED")},
 		{"filter", t.chain("FORWARD"), "-j " + t.chain("IN")},
 		{"filter", t.chain("FORWARD"), "-j " + t.chain("OUT")},
 	}
@@ -65,27 +71,62 @@ func (t *IPTables) fixed(six bool) []line {
 	return ls
 }
 
-// network are the rules of one network.
+// network are the rules of one network: the same as those of NFT, which has sets
+// for them.
 func (t *IPTables) network(nw Network, six bool) []line {
-	br, subnet := nw.Bridge, nw.Subnet
+	subnet := nw.Subnet
 	if six {
 		subnet = nw.Subnet6
 	}
 	if !subnet.IsValid() {
 		return nil
 	}
-	snat, in, out := t.chain("SNAT"), t.chain("IN"), t.chain("OUT")
-	ls := []line{{"nat", snat, fmt.Sprintf("-s %s ! -o %s -j MASQUERADE", subnet, br)}}
-	if !six {
+	return append(t.translation(nw, subnet), t.isolation(nw)...)
+}
+
+// translation are the rules in the table nat. KEEP has what is not translated on its
+// way to an open network.
+func (t *IPTables) translation(nw Network, subnet netip.Prefix) (ls []line) {
+	br, snat := nw.Bridge, t.chain("SNAT")
+	if nw.Open && subnet.Addr().Is4() {
+		ls = append(ls, line{"nat", t.chain("KEEP"), fmt.Sprintf("! -s 127.0.0.0/8 -o %s -m conntrack ! --ctstate DNAT -j ACCEPT", br)})
+	} else if nw.Open {
+		ls = append(ls, line{"nat", t.chain("KEEP"), fmt.Sprintf("-o %s -m conntrack ! --ctstate DNAT -j ACCEPT", br)})
+	}
+	if !nw.NoMasquerade && !nw.Internal {
+		ls = append(ls, line{"nat", snat, fmt.Sprintf("-s %s ! -o %s -j MASQUERADE", subnet, br)})
+	}
+	if subnet.Addr().Is4() {
 		ls = append(ls, line{"nat", snat, fmt.Sprintf("-s 127.0.0.0/8 -o %s -j MASQUERADE", br)})
 	}
-	return append(ls,
-		line{"nat", snat, fmt.Sprintf("-s %s -o %s -m conntrack --ctstate DNAT -j MASQUERADE", subnet, br)},
-		line{"filter", in, fmt.Sprintf("-o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", br)},
-		line{"filter", in, fmt.Sprintf("-o %s -m conntrack --ctstate DNAT -j ACCEPT", br)},
-		line{"filter", in, fmt.Sprintf("-i %s -o %s -j ACCEPT", br, br)},
-		line{"filter", in, fmt.Sprintf("-o %s -j DROP", br)},
-		line{"filter", out, fmt.Sprintf("-i %s -j ACCEPT", br)})
+	return append(ls, line{"nat", snat, fmt.Sprintf("-s %s -o %s -m conntrack --ctstate DNAT -j MASQUERADE", subnet, br)})
+}
+
+// isolation are the rules in the table filter: CLOSED has those of internal
+// networks, IN and OUT what comes in and goes out, OPEN the networks from where an
+// open one is reached.
+func (t *IPTables) isolation(nw Network) (ls []line) {
+	br, in := nw.Bridge, t.chain("IN")
+	add := func(chain, format string, args ...any) {
+		ls = append(ls, line{"filter", chain, fmt.Sprintf(format, args...)})
+	}
+	if nw.Internal {
+		add(t.chain("INPUT"), "-i %s -m conntrack --ctstate INVALID,NEW -j DROP", br)
+		add(t.chain("CLOSED"), "-i %s ! -o %s -j DROP", br, br)
+		add(t.chain("CLOSED"), "! -i %s -o %s -j DROP", br, br)
+	}
+	add(in, "-o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", br)
+	add(in, "-o %s -m conntrack --ctstate DNAT -j ACCEPT", br)
+	if !nw.Apart {
+		add(in, "-i %s -o %s -j ACCEPT", br, br)
+	}
+	if nw.Open {
+		add(t.chain("OPEN"), "-i %s -j ACCEPT", br)
+		add(in, "-o %s ! -i %s -j %s", br, br, t.chain("OPEN"))
+	}
+	add(in, "-o %s -j DROP", br)
+	add(t.chain("OUT"), "-i %s -j ACCEPT", br)
+	return ls
 }
 
 // restore is the input of iptables-restore that publishes the forwards of one
@@ -135,10 +176,15 @@ func open(six bool, path string) (*iptables.IPTables, error) {
 	return t, nil
 }
 
-// families calls do for IPv4, and for IPv6 where the network has it.
+// families calls do for each family that the network has.
 func families(nw Network, do func(six bool) error) error {
-	if err := do(false); err != nil || !nw.Subnet6.IsValid() {
-		return err
+	if nw.Subnet.IsValid() || !nw.Subnet6.IsValid() {
+		if err := do(false); err != nil {
+			return err
+		}
+	}
+	if !nw.Subnet6.IsValid() {
+		return nil
 	}
 	return do(true)
 }
@@ -203,16 +249,9 @@ func (t *IPTables) Forget(addrs []netip.Addr) error {
 }
 
 func (t *IPTables) forget(addrs []netip.Addr, six bool) error {
-	ipt, err := open(six, "")
+	have, err := t.published(six)
 	if err != nil {
 		return err
-	}
-	if ok, err := ipt.ChainExists("nat", t.chain("DNAT")); !ok || err != nil {
-		return err
-	}
-	have, err := ipt.List("nat", t.chain("DNAT"))
-	if err != nil {
-		return fmt.Errorf("cannot list published ports: %w", err)
 	}
 	if input := deletions(have, addrs); input != "" {
 		return runRestore(six, input)
@@ -225,22 +264,95 @@ func (t *IPTables) forget(addrs []netip.Addr, six bool) error {
 func (t *IPTables) Remove(fs []Forward) error {
 	var errs []error
 	for _, six := range []bool{false, true} {
-		mine := slices.DeleteFunc(slices.Clone(fs), func(f Forward) bool { return f.Host.Addr().Is6() != six })
-		if len(mine) > 0 {
-			errs = append(errs, t.remove(mine, six))
+		have, err := t.published(six)
+		errs = append(errs, err)
+		var b strings.Builder
+		for _, rule := range have {
+			if f, ok := parseForward(rule); ok && slices.Contains(fs, f) {
+				b.WriteString("-D " + strings.TrimPrefix(rule, "-A ") + "\n")
+			}
+		}
+		if b.Len() > 0 {
+			errs = append(errs, runRestore(six, "*nat\n"+b.String()+"COMMIT\n"))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (t *IPTables) remove(fs []Forward, six bool) error {
+// published are the rules of published ports, as iptables -S prints them; none
+// where there is no such family or chain.
+func (t *IPTables) published(six bool) ([]string, error) {
 	ipt, err := open(six, "")
 	if err != nil {
-		return err
+		return nil, nil
 	}
-	for _, f := range fs {
-		if err := ipt.DeleteIfExists("nat", t.chain("DNAT"), strings.Fields(dnat(f))...); err != nil {
-			return fmt.Errorf("cannot remove published port %d/%s: %w", f.Host.Port(), f.Proto, err)
+	if ok, err := ipt.ChainExists("nat", t.chain("DNAT")); !ok || err != nil {
+		return nil, err
+	}
+	have, err := ipt.List("nat", t.chain("DNAT"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list published ports: %w", err)
+	}
+	return have, nil
+}
+
+// parseForward reads a rule that dnat made, as iptables -S prints it.
+func parseForward(rule string) (f Forward, ok bool) {
+	to, ok := destination(rule)
+	if !ok {
+		return f, false
+	}
+	f.To = to
+	host, port := netip.IPv4Unspecified(), uint64(0)
+	if to.Addr().Is6() {
+		host = netip.IPv6Unspecified()
+	}
+	w := strings.Fields(rule)
+	for i := 1; i < len(w)-1; i++ {
+		var err error
+		switch {
+		case w[i] == "-d" && w[i-1] != "!":
+			var p netip.Prefix
+			if p, err = netip.ParsePrefix(w[i+1]); err == nil {
+				host = p.Addr()
+			} else {
+				host, err = netip.ParseAddr(w[i+1])
+			}
+		case w[i] == "-p":
+			f.Proto = w[i+1]
+		case w[i] == "--dport":
+			port, err = strconv.ParseUint(w[i+1], 10, 16)
+		}
+		if err != nil {
+			return f, false
+		}
+	}
+	f.Host = netip.AddrPortFrom(host, uint16(port))
+	return f, f.Proto != "" && port != 0
+}
+
+// Restore makes the rules complete after somebody took some away, see NFT.Restore.
+func (t *IPTables) Restore(nws []Network, fs []Forward) error {
+	for _, nw := range nws {
+		if err := t.AddNetwork(nw); err != nil {
+			return err
+		}
+	}
+	for _, six := range []bool{false, true} {
+		have, err := t.published(six)
+		if err != nil {
+			return err
+		}
+		lost := slices.Clone(fs)
+		for _, rule := range have {
+			if f, ok := parseForward(rule); ok {
+				lost = slices.DeleteFunc(lost, func(l Forward) bool { return l == f })
+			}
+		}
+		if input := t.restore(lost, six); input != "" {
+			if err := runRestore(six, input); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -268,18 +380,29 @@ func deletions(have []string, addrs []netip.Addr) string {
 	return "*nat\n" + b.String() + "COMMIT\n"
 }
 
-// AddNetwork adds the network's rules; those that are there stay.
+// AddNetwork makes the network's rules those that there are of it.
 func (t *IPTables) AddNetwork(nw Network) error {
-	return families(nw, func(six bool) error {
+	err := families(nw, func(six bool) error {
 		ipt, err := open(six, "")
 		if err != nil {
 			return err
 		}
 		return t.addNetwork(ipt, nw, six)
 	})
+	if err != nil || nw.Subnet.IsValid() && nw.Subnet6.IsValid() {
+		return errors.Join(err, passFirewalld([]Network{nw}))
+	}
+	if ipt, err := open(nw.Subnet.IsValid(), ""); err == nil {
+		err = t.removeNetwork(ipt, nw) // it may have had the other family
+		if err != nil {
+			return fmt.Errorf("cannot set up the firewall: %w", err)
+		}
+	}
+	return passFirewalld([]Network{nw}) // other rules of FORWARD come after ours
 }
 
 func (t *IPTables) addNetwork(ipt *iptables.IPTables, nw Network, six bool) error {
+	have := map[string][]string{}
 	for _, c := range t.own() {
 		ok, err := ipt.ChainExists(c.table, c.chain)
 		if err == nil && !ok {
@@ -290,9 +413,15 @@ func (t *IPTables) addNetwork(ipt *iptables.IPTables, nw Network, six bool) erro
 				}
 			}
 		}
+		if err == nil {
+			have[c.chain], err = ipt.List(c.table, c.chain)
+		}
 		if err != nil {
 			return fmt.Errorf("cannot set up the firewall: %w", err)
 		}
+	}
+	if err := t.dropStale(ipt, nw, six, have); err != nil {
+		return fmt.Errorf("cannot set up the firewall: %w", err)
 	}
 	for _, l := range append(t.fixed(six), t.network(nw, six)...) {
 		if err := ipt.AppendUnique(l.table, l.chain, l.words()...); err != nil {
@@ -307,6 +436,65 @@ func (t *IPTables) addNetwork(ipt *iptables.IPTables, nw Network, six bool) erro
 	return nil
 }
 
+// dropStale takes away what there is of the network where that is not what it is to
+// be: its order matters, so a difference replaces all of it.
+func (t *IPTables) dropStale(ipt *iptables.IPTables, nw Network, six bool, have map[string][]string) error {
+	want := map[string][]string{}
+	for _, l := range t.network(nw, six) {
+		want[l.chain] = append(want[l.chain], strings.Join(normal(l.words()), " "))
+	}
+	for _, c := range t.own() {
+		var mine [][]string
+		var text []string
+		for _, rule := range have[c.chain] {
+			w := strings.Fields(rule)
+			if len(w) < 3 || w[0] != "-A" || !concerns(w[2:], nw.Bridge) {
+				continue
+			}
+			mine = append(mine, w[2:])
+			text = append(text, strings.Join(normal(w[2:]), " "))
+		}
+		if slices.Equal(text, want[c.chain]) {
+			continue
+		}
+		for _, w := range mine {
+			if err := ipt.Delete(c.table, c.chain, w...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// concerns says whether a rule is about the device.
+func concerns(rule []string, dev string) bool {
+	for i := range len(rule) - 1 {
+		if (rule[i] == "-i" || rule[i] == "-o") && rule[i+1] == dev {
+			return true
+		}
+	}
+	return false
+}
+
+// normal is a rule's words in an order that does not depend on who wrote it.
+func normal(rule []string) []string {
+	var parts []string
+	for i := 0; i < len(rule); i++ {
+		part := rule[i]
+		if part == "!" && i+1 < len(rule) {
+			i++
+			part += " " + rule[i]
+		}
+		for i+1 < len(rule) && rule[i+1][0] != '-' && rule[i+1] != "!" {
+			i++
+			part += " " + rule[i]
+		}
+		parts = append(parts, part)
+	}
+	slices.Sort(parts)
+	return parts
+}
+
 // RemoveNetwork takes the network's rules away, and our chains with the last
 // network.
 func (t *IPTables) RemoveNetwork(nw Network) error {
@@ -319,20 +507,26 @@ func (t *IPTables) RemoveNetwork(nw Network) error {
 			}
 			continue
 		}
-		errs = append(errs, t.removeNetwork(ipt, nw, six))
+		errs = append(errs, t.removeNetwork(ipt, nw))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, unpassFirewalld(nw))...)
 }
 
-func (t *IPTables) removeNetwork(ipt *iptables.IPTables, nw Network, six bool) error {
+func (t *IPTables) removeNetwork(ipt *iptables.IPTables, nw Network) error {
 	out := t.chain("OUT")
 	if ok, err := ipt.ChainExists("filter", out); !ok || err != nil {
 		return err
 	}
-	for _, l := range t.network(nw, six) {
-		if err := ipt.DeleteIfExists(l.table, l.chain, l.words()...); err != nil {
-			return err
+	have := map[string][]string{}
+	for _, c := range t.own() {
+		rules, err := ipt.List(c.table, c.chain)
+		if err != nil {
+			continue // made by a version that did not have it
 		}
+		have[c.chain] = rules
+	}
+	if err := t.dropStale(ipt, Network{Bridge: nw.Bridge}, false, have); err != nil {
+		return err
 	}
 	left, err := ipt.List("filter", out)
 	if err != nil || len(left) > 1 { // the first is the chain itself

@@ -15,6 +15,11 @@ func TestIPTablesRulesAsText(t *testing.T) {
 		}
 		b.WriteString(ipt.restore(testForwards(), six))
 	}
+	for _, nw := range testKinds() {
+		for _, l := range ipt.network(nw, false) {
+			b.WriteString(l.table + ": -A " + l.chain + " " + l.spec + "\n")
+		}
+	}
 	golden(t, "iptables.golden", b.String())
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -41,11 +42,8 @@ func (n *NFT) Add(nw Network, fs []Forward) (remade bool, err error) {
 		case errors.Is(err, unix.ENOENT):
 			// The table is not there: the first container, or somebody flushed the
 			// rules. Whoever else makes it at the same time makes the same.
-			made, err := n.base()
+			made, err := n.change(func(have entries) entries { return have.with(nw) })
 			if err != nil {
-				return false, err
-			}
-			if err := n.network(nw); err != nil {
 				return false, err
 			}
 			remade = remade || made
@@ -87,20 +85,24 @@ func eachSet(fs []Forward, do func(string, []nftables.SetElement) error) error {
 		by[name] = append(by[name], e)
 	}
 	for _, name := range []string{mapAny4, mapOn4, mapAny6, mapOn6} {
-		for es := by[name]; len(es) > 0; {
-			k := min(len(es), maxElements)
-			if err := do(name, es[:k]); err != nil {
-				return err
-			}
-			es = es[k:]
+		if err := inPieces(by[name], func(es []nftables.SetElement) error { return do(name, es) }); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// maxUndo bounds the forwards whose removal is recorded. Beyond it the record would
+// grow large, and skiff can take them away by their target.
+const maxUndo = 200
+
 // Undo gives the transactions that take the forwards away, for a process that
-// cannot make them itself. They are valid only while the ports are reserved.
+// cannot make them itself. They are valid only while the ports are reserved. There
+// are none for more forwards than maxUndo.
 func (n *NFT) Undo(fs []Forward) (batches [][]byte, err error) {
+	if len(fs) > maxUndo {
+		return nil, nil
+	}
 	err = eachSet(fs, func(name string, es []nftables.SetElement) error {
 		b, err := n.deletion(name, es)
 		batches = append(batches, b)
@@ -112,22 +114,39 @@ func (n *NFT) Undo(fs []Forward) (batches [][]byte, err error) {
 // Remove takes single forwards of a container away. Those that are gone already
 // are no error, and those of others at the same host port stay.
 func (n *NFT) Remove(fs []Forward) error {
-	have := map[string][]nftables.SetElement{}
-	var errs []error
+	return n.withdraw(fs, func(have, mine nftables.SetElement) (bool, error) { return bytes.Equal(have.Val, mine.Val), nil })
+}
+
+// withdraw takes away what is at the forwards' host ports, as far as which says so.
+func (n *NFT) withdraw(fs []Forward, which func(have, mine nftables.SetElement) (bool, error)) error {
+	mine := map[string]map[string]nftables.SetElement{}
 	for _, f := range fs {
-		name, e := f.element()
-		if _, ok := have[name]; !ok {
-			es, err := n.list(name)
-			if err != nil {
+		set, e := f.element()
+		if mine[set] == nil {
+			mine[set] = map[string]nftables.SetElement{}
+		}
+		mine[set][string(e.Key)] = e
+	}
+	var errs []error
+	for set, es := range mine {
+		have, err := n.list(set)
+		if err != nil {
+			return err
+		}
+		var gone []nftables.SetElement
+		for _, h := range have {
+			e, ok := es[string(h.Key)]
+			if !ok {
+				continue
+			}
+			if ok, err = which(h, e); err != nil {
 				return err
 			}
-			have[name] = es
-		}
-		for _, h := range have[name] {
-			if bytes.Equal(h.Key, e.Key) && bytes.Equal(h.Val, e.Val) {
-				errs = append(errs, n.drop(name, h))
+			if ok {
+				gone = append(gone, h)
 			}
 		}
+		errs = append(errs, n.drop(set, gone))
 	}
 	return errors.Join(errs...)
 }
@@ -145,42 +164,41 @@ func (n *NFT) deletion(set string, es []nftables.SetElement) ([]byte, error) {
 // clear takes away what dead containers have at the forwards' host ports, or
 // fails with ErrPortInUse where a running one has it.
 func (n *NFT) clear(fs []Forward) error {
-	have := map[string][]nftables.SetElement{}
-	for _, f := range fs {
-		name, e := f.element()
-		if _, ok := have[name]; !ok {
-			es, err := n.list(name)
-			if err != nil {
-				return err
-			}
-			have[name] = es
+	stale := map[netip.Addr]bool{}
+	return n.withdraw(fs, func(have, mine nftables.SetElement) (bool, error) {
+		to, ok := netip.AddrFromSlice(have.Val[:max(0, len(have.Val)-4)])
+		if _, asked := stale[to]; !asked {
+			stale[to] = !ok || n.Stale == nil || n.Stale(to)
 		}
-		for _, h := range have[name] {
-			if !bytes.Equal(h.Key, e.Key) {
-				continue
-			}
-			to, ok := netip.AddrFromSlice(h.Val[:max(0, len(h.Val)-4)])
-			if ok && n.Stale != nil && !n.Stale(to) {
-				return fmt.Errorf("cannot publish port %d/%s: %w", f.Host.Port(), f.Proto, ErrPortInUse)
-			}
-			if err := n.drop(name, h); err != nil {
-				return err
-			}
+		if !stale[to] {
+			i := slices.IndexFunc(fs, func(f Forward) bool { _, e := f.element(); return bytes.Equal(e.Key, mine.Key) })
+			return false, fmt.Errorf("cannot publish port %d/%s: %w", fs[i].Host.Port(), fs[i].Proto, ErrPortInUse)
 		}
-	}
-	return nil
+		return true, nil
+	})
 }
 
-// drop deletes one element, which may be gone already.
-func (n *NFT) drop(set string, e nftables.SetElement) error {
-	batch, err := n.deletion(set, []nftables.SetElement{e})
-	if err != nil {
-		return err
-	}
-	if err := Send(batch); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("cannot remove a published port: %w", err)
-	}
-	return nil
+// drop deletes elements, which may be gone already.
+func (n *NFT) drop(set string, es []nftables.SetElement) error {
+	return inPieces(es, func(es []nftables.SetElement) error {
+		batch, err := n.deletion(set, es)
+		if err != nil {
+			return err
+		}
+		if err = Send(batch); errors.Is(err, unix.ENOENT) && len(es) > 1 {
+			// One of them is gone, and so none of them went.
+			for i := range es {
+				if err := n.drop(set, es[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("cannot remove a published port: %w", err)
+		}
+		return nil
+	})
 }
 
 // Forget takes away every forward to an address of the list, whoever made it.
@@ -189,14 +207,11 @@ func (n *NFT) Forget(addrs []netip.Addr) error {
 	for _, name := range []string{mapAny4, mapOn4, mapAny6, mapOn6} {
 		es, err := n.list(name)
 		errs = append(errs, err)
-		for _, e := range es {
-			for _, a := range addrs {
-				if b := a.AsSlice(); len(e.Val) != len(b)+4 || !bytes.HasPrefix(e.Val, b) {
-					continue
-				}
-				errs = append(errs, n.drop(name, e))
-			}
-		}
+		es = slices.DeleteFunc(es, func(e nftables.SetElement) bool {
+			to, ok := netip.AddrFromSlice(e.Val[:max(0, len(e.Val)-4)]) // and a port, in four bytes
+			return !ok || !slices.Contains(addrs, to)
+		})
+		errs = append(errs, n.drop(name, es))
 	}
 	return errors.Join(errs...)
 }
@@ -217,56 +232,13 @@ func (n *NFT) list(set string) ([]nftables.SetElement, error) {
 	return es, nil
 }
 
-// base makes the table with all that does not depend on networks and
-// containers. It reports false where the table was there.
-func (n *NFT) base() (bool, error) {
-	t := n.table()
-	batch, err := record(false, func(c *nftables.Conn) error {
-		c.CreateTable(t)
-		ss, err := sets(t)
-		if err != nil {
-			return err
-		}
-		for _, s := range ss {
-			if err := c.AddSet(s, nil); err != nil {
-				return err
-			}
-		}
-		for _, ch := range chains() {
-			c.AddChain(ch.chain(t))
-		}
-		for _, r := range rules() {
-			es, err := r.exprs(t)
-			if err != nil {
-				return err
-			}
-			c.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: r.Chain, Table: t}, Exprs: es})
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	switch err := Send(batch); {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, unix.EEXIST):
-		return false, nil
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT),
-		errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EPROTONOSUPPORT):
-		return false, fmt.Errorf("nftables: %w (%v)", ErrUnsupported, err)
-	default:
-		return false, fmt.Errorf("cannot make the firewall table: %w", err)
-	}
-}
-
 func (ch chain) chain(t *nftables.Table) *nftables.Chain {
 	c := &nftables.Chain{Name: ch.Name, Table: t}
 	hooks := [...]struct {
 		name string
 		hook *nftables.ChainHook
 	}{{"prerouting", nftables.ChainHookPrerouting}, {"output", nftables.ChainHookOutput},
-		{"postrouting", nftables.ChainHookPostrouting}, {"forward", nftables.ChainHookForward}}
+		{"postrouting", nftables.ChainHookPostrouting}, {"input", nftables.ChainHookInput}, {"forward", nftables.ChainHookForward}}
 	for _, h := range hooks {
 		if h.name == ch.Hook {
 			c.Hooknum, c.Type = h.hook, nftables.ChainType(ch.Type)
@@ -278,59 +250,34 @@ func (ch chain) chain(t *nftables.Table) *nftables.Chain {
 	return c
 }
 
-// AddNetwork adds the network's entries; those that are there stay.
+// AddNetwork makes the network's entries those that there are of it.
 func (n *NFT) AddNetwork(nw Network) error {
-	if _, err := n.base(); err != nil {
+	if _, err := n.change(func(have entries) entries { return have.with(nw) }); err != nil {
 		return err
 	}
-	if err := n.network(nw); err != nil {
-		return err
-	}
-	return passForeign(nw)
-}
-
-func (n *NFT) network(nw Network) error {
-	return n.each(nw, func(c *nftables.Conn, s *nftables.Set, es []nftables.SetElement) error {
-		return c.SetAddElements(s, es)
-	}, unix.EEXIST)
+	return passForeign([]Network{nw})
 }
 
 // RemoveNetwork takes the network's entries away, and the table with the last
 // network. What is missing is no error.
 func (n *NFT) RemoveNetwork(nw Network) error {
-	err := n.each(nw, func(c *nftables.Conn, s *nftables.Set, es []nftables.SetElement) error {
-		return c.SetDeleteElements(s, es)
-	}, unix.ENOENT)
-	if err = errors.Join(err, unpassForeign(nw)); err != nil {
-		return err
-	}
-	left, err := n.list(setBridges)
-	if err != nil || len(left) > 0 {
-		return err
-	}
-	batch, err := record(false, func(c *nftables.Conn) error { c.DelTable(n.table()); return nil })
-	if err != nil {
-		return err
-	}
-	if err := Send(batch); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("cannot remove the firewall table: %w", err)
-	}
-	return nil
+	_, err := n.change(func(have entries) entries {
+		if have == nil {
+			return nil
+		}
+		left := have.without(nw.Bridge)
+		if len(left[setBridges]) == 0 {
+			return nil
+		}
+		return left
+	})
+	return errors.Join(err, unpassForeign(nw))
 }
 
-// each sends one transaction per set, tolerating one errno: entries of
-// different sets do not depend on each other.
-func (n *NFT) each(nw Network, do func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error, tolerate unix.Errno) error {
-	for name, es := range nw.elements() {
-		batch, err := record(false, func(c *nftables.Conn) error {
-			return do(c, &nftables.Set{Table: n.table(), Name: name}, es)
-		})
-		if err != nil {
-			return err
-		}
-		if err := Send(batch); err != nil && !errors.Is(err, tolerate) {
-			return fmt.Errorf("cannot set up the firewall for %s: %w", nw.Bridge, err)
-		}
-	}
-	return nil
+// Restore makes the rules whole and complete after somebody took some away: the
+// networks have their entries and the forwards are there. What else is in the
+// table stays. It changes nothing where nothing is missing.
+func (n *NFT) Restore(nws []Network, fs []Forward) error {
+	_, err := n.change(func(have entries) entries { return have.with(nws...).publishing(fs) })
+	return errors.Join(err, passForeign(nws))
 }

@@ -54,6 +54,17 @@ func golden(t *testing.T, name, got string) {
 
 var testNetwork = Network{Bridge: "skiff0", Subnet: netip.MustParsePrefix("10.87.0.0/16"), Subnet6: netip.MustParsePrefix("fd12::/64")}
 
+// testKinds are networks of each kind.
+func testKinds() []Network {
+	four := netip.MustParsePrefix("10.88.0.0/24")
+	return []Network{
+		{Bridge: "closed", Subnet: four, Internal: true},
+		{Bridge: "plain", Subnet: four, NoMasquerade: true},
+		{Bridge: "apart", Subnet: four, Apart: true},
+		{Bridge: "open", Subnet: four, Open: true},
+	}
+}
+
 func forward(proto, host, to string) Forward {
 	return Forward{Proto: proto, Host: netip.MustParseAddrPort(host), To: netip.MustParseAddrPort(to)}
 }

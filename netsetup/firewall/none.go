@@ -26,3 +26,6 @@ func (None) AddNetwork(Network) error { return nil }
 
 // RemoveNetwork does nothing.
 func (None) RemoveNetwork(Network) error { return nil }
+
+// Restore does nothing.
+func (None) Restore([]Network, []Forward) error { return nil }

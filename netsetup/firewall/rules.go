@@ -6,8 +6,12 @@ import "strings"
 const (
 	setBridges  = "bridges"     // device names of the networks
 	setWithin   = "within"      // pairs of equal device names: traffic in one network
+	setInternal = "internal"    // networks that nothing is forwarded for
+	setOpen     = "open"        // networks that reach each other
 	setSubnets4 = "subnets4"    // addresses of the networks
 	setSubnets6 = "subnets6"    //
+	setOutward4 = "outward4"    // those of them that are translated on the way out
+	setOutward6 = "outward6"    //
 	mapAny4     = "publish4"    // protocol . port -> address . port
 	mapOn4      = "publish4_on" // address . protocol . port -> address . port
 	mapAny6     = "publish6"
@@ -33,9 +37,9 @@ type rule struct {
 	Src, Dst string
 	// Local asks for a destination address that is the host's own.
 	Local bool
-	// State is established (and related); Translated that the destination was
-	// rewritten.
-	Established, Translated bool
+	// Established asks for packets of known connections (or related), Fresh for those
+	// of none, Translated for those whose destination was rewritten.
+	Established, Fresh, Translated bool
 	// Action is accept, drop, masquerade, jump CHAIN or dnat MAP.
 	Action string
 }
@@ -48,6 +52,7 @@ func chains() []chain {
 		{Name: "prerouting", Type: "nat", Hook: "prerouting", Priority: -100},
 		{Name: "output", Type: "nat", Hook: "output", Priority: -100},
 		{Name: "postrouting", Type: "nat", Hook: "postrouting", Priority: 100},
+		{Name: "input", Type: "filter", Hook: "input", Priority: 0},
 		{Name: "forward", Type: "filter", Hook: "forward", Priority: 0},
 	}
 }
@@ -68,17 +73,24 @@ func rules() []rule {
 		{Chain: "prerouting", Local: true, Action: "jump publish"},
 		{Chain: "output", Local: true, Action: "jump publish"},
 
-		{Chain: "postrouting", Family: 4, Src: "@" + setSubnets4, Out: "!@" + setBridges, Action: "masquerade"},
-		{Chain: "postrouting", Family: 6, Src: "@" + setSubnets6, Out: "!@" + setBridges, Action: "masquerade"},
+		{Chain: "postrouting", Family: 4, Src: "@" + setOutward4, Out: "!@" + setBridges, Action: "masquerade"},
+		{Chain: "postrouting", Family: 6, Src: "@" + setOutward6, Out: "!@" + setBridges, Action: "masquerade"},
 		{Chain: "postrouting", Family: 4, Src: "127.0.0.0/8", Out: "@" + setBridges, Action: "masquerade"},
 		// A container that reaches another, or itself, by the host's address must
 		// get the answer from there and not straight over the bridge.
 		{Chain: "postrouting", Family: 4, Src: "@" + setSubnets4, Out: "@" + setBridges, Translated: true, Action: "masquerade"},
 		{Chain: "postrouting", Family: 6, Src: "@" + setSubnets6, Out: "@" + setBridges, Translated: true, Action: "masquerade"},
 
+		// What finds out who has which IPv6 address on the link is tracked as neither,
+		// so the host still finds an internal network's containers.
+		{Chain: "input", In: "@" + setInternal, Fresh: true, Action: "drop"},
+
 		{Chain: "forward", Established: true, Action: "accept"},
-		{Chain: "forward", Out: "@" + setBridges, Translated: true, Action: "accept"},
 		{Chain: "forward", Within: true, Action: "accept"},
+		{Chain: "forward", In: "@" + setInternal, Action: "drop"},
+		{Chain: "forward", Out: "@" + setInternal, Action: "drop"},
+		{Chain: "forward", Out: "@" + setBridges, Translated: true, Action: "accept"},
+		{Chain: "forward", In: "@" + setOpen, Out: "@" + setOpen, Action: "accept"},
 		{Chain: "forward", Out: "@" + setBridges, Action: "drop"},
 	}
 }
@@ -111,6 +123,9 @@ func (r rule) text() string {
 	}
 	if r.Established {
 		add("ct state established,related")
+	}
+	if r.Fresh {
+		add("ct state invalid,new")
 	}
 	if r.Translated {
 		add("ct status dnat")

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,16 +28,9 @@ func (n *NFT) Targets() ([]netip.Addr, error) {
 func (t *IPTables) Targets() ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, six := range []bool{false, true} {
-		ipt, err := open(six, "")
+		have, err := t.published(six)
 		if err != nil {
-			continue // there is no such family, or no such program
-		}
-		if ok, err := ipt.ChainExists("nat", t.chain("DNAT")); !ok || err != nil {
-			continue
-		}
-		have, err := ipt.List("nat", t.chain("DNAT"))
-		if err != nil {
-			return nil, fmt.Errorf("cannot list published ports: %w", err)
+			return nil, err
 		}
 		for _, rule := range have {
 			if dst, ok := destination(rule); ok {

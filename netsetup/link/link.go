@@ -136,14 +136,33 @@ func (c *Conn) Hairpin(host string) error {
 	if err != nil || !ok {
 		return err
 	}
-	m := nl.NewIfInfomsg(unix.AF_BRIDGE)
-	m.Index = int32(index)
-	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
-	port.AddRtAttr(nl.IFLA_BRPORT_MODE, nl.Uint8Attr(1))
-	if _, err := c.request(unix.RTM_SETLINK, unix.NLM_F_ACK, m, port); err != nil {
+	if err := c.portFlag(index, nl.IFLA_BRPORT_MODE); err != nil {
 		return fmt.Errorf("cannot let a container reach its own ports: %w", err)
 	}
 	return nil
+}
+
+// Isolate keeps the bridge from sending a container's packets to others that are
+// isolated, too.
+func (c *Conn) Isolate(host string) error {
+	index, ok, err := c.Index(host)
+	if err != nil || !ok {
+		return err
+	}
+	if err := c.portFlag(index, nl.IFLA_BRPORT_ISOLATED); err != nil {
+		return fmt.Errorf("cannot keep containers apart: %w", err)
+	}
+	return nil
+}
+
+// portFlag sets a flag of a bridge's port.
+func (c *Conn) portFlag(index, flag int) error {
+	m := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	m.Index = int32(index)
+	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	port.AddRtAttr(flag, nl.Uint8Attr(1))
+	_, err := c.request(unix.RTM_SETLINK, unix.NLM_F_ACK, m, port)
+	return err
 }
 
 // Delete removes a device; one that is not there is no error.

@@ -21,6 +21,9 @@ const (
 	maxRequest = wire.MaxFrame
 	// maxConns bounds the clients at a time.
 	maxConns = 200
+	// maxFDs bounds the descriptors that come with a request: all ports of each
+	// protocol, in two families.
+	maxFDs = 2 * 3 << 16
 )
 
 // role is what a connection is for.
@@ -144,7 +147,7 @@ func (c *conn) read() (int, error) {
 	n, oobn, _, _, err := unix.Recvmsg(c.fd, c.m.chunk, oob, unix.MSG_CMSG_CLOEXEC)
 	if err == nil && oobn > 0 {
 		c.fds = append(c.fds, wire.ParseRights(oob[:oobn])...)
-		if len(c.fds) > wire.MaxFDs {
+		if len(c.fds) > maxFDs {
 			return 0, unix.EMSGSIZE
 		}
 	}
@@ -225,6 +228,7 @@ func (c *conn) rearm() {
 // frame handles one frame. Whoever does not keep to the protocol is dropped.
 func (c *conn) frame(k wire.Kind, payload []byte) {
 	switch {
+	case k == wire.KindDescriptors && c.role == roleNew: // read took them
 	case k == wire.KindRequest && c.role == roleNew:
 		var req wire.Request
 		if err := json.Unmarshal(payload, &req); err != nil {

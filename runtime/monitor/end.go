@@ -45,6 +45,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 		killOrphans()
 	}
 	m.main.finish()
+	m.rules.close()
 	s.OOMKilled = m.oomKilled(ws.Signaled() && ws.Signal() == unix.SIGKILL)
 	problems = append(problems, m.undo(s.Teardown))
 	m.noteDied()
@@ -257,6 +258,7 @@ func (m *monitor) closeLog() {
 }
 
 func (m *monitor) closeReserved() {
+	m.rules.close()
 	for _, fd := range m.reserved {
 		unix.Close(fd)
 	}

@@ -79,6 +79,10 @@ type monitor struct {
 	oom     *oomWatch
 	// reserved are the descriptors that keep published ports from others.
 	reserved []int
+	// rules learns when packet rules of this run are gone; nil without any.
+	rules *ruleWatch
+	// helpers are other processes of ours, with what to do at their end.
+	helpers  map[int]func(unix.WaitStatus)
 	warnings []string // of the start stage, for the launcher
 
 	// resolver answers the container's questions for names, nil without.
@@ -106,7 +110,7 @@ type monitor struct {
 func Main() int {
 	m := &monitor{
 		c: dirs.Container{}, ctl: -1, null: -1,
-		stages: make(map[int]*stage), execs: make(map[int]*execution),
+		stages: make(map[int]*stage), execs: make(map[int]*execution), helpers: make(map[int]func(unix.WaitStatus)),
 	}
 	if err := m.prepare(); err != nil {
 		m.refuse(err)

@@ -45,6 +45,12 @@ func (m *monitor) reap() {
 		}
 	}
 	for _, c := range ended {
+		if done := m.helpers[c.pid]; done != nil {
+			delete(m.helpers, c.pid)
+			done(c.ws)
+		}
+	}
+	for _, c := range ended {
 		if x := m.execs[c.pid]; x != nil {
 			x.ended(c.ws)
 		}

@@ -76,7 +76,7 @@ func (m *monitor) created(st *stage) error {
 	}
 	r := st.report
 	var sockets []int
-	m.reserved, sockets = takeResolver(&r.Network, st.fds)
+	m.reserved, sockets = takeResolver(&r.Network, m.watchRules(r.Watch, st.fds))
 	st.fds = nil
 	if err := m.answerNames(r.Network, sockets); err != nil {
 		return err
@@ -115,6 +115,7 @@ func (m *monitor) started() {
 	m.doing = running
 	m.limitTime()
 	m.main.listen()
+	m.rules.listen()
 	if m.health != nil {
 		m.health.arm()
 	}

@@ -227,12 +227,15 @@ func (c *Conn) withPorts(req wire.Request, reserved []*os.File) error {
 	if err != nil {
 		return err
 	}
-	if len(reserved) > wire.MaxFDs {
-		return fmt.Errorf("cannot reserve %d host ports at once: the most is %d", len(reserved), wire.MaxFDs)
-	}
 	fds := make([]int, len(reserved))
 	for i, f := range reserved {
 		fds[i] = int(f.Fd())
+	}
+	for len(fds) > wire.MaxFDs {
+		if err := c.writeWithFDs(wire.KindDescriptors, nil, fds[:wire.MaxFDs]); err != nil {
+			return gone(err)
+		}
+		fds = fds[wire.MaxFDs:]
 	}
 	if err := c.writeWithFDs(wire.KindRequest, data, fds); err != nil {
 		return gone(err)

@@ -15,14 +15,26 @@ const MaxFDs = 250
 // RightsSize is the room in bytes that MaxFDs descriptors need on their way.
 const RightsSize = 24 + 4*MaxFDs // unix.CmsgSpace of them, at least
 
+// SendAll is SendFDs with as many descriptors as there are: what is too many for one
+// frame goes ahead of it.
+func SendAll(sock int, k Kind, v any, fds []int) error {
+	for len(fds) > MaxFDs {
+		if err := SendFDs(sock, KindDescriptors, nil, fds[:MaxFDs]); err != nil {
+			return err
+		}
+		fds = fds[MaxFDs:]
+	}
+	return SendFDs(sock, k, v, fds)
+}
+
 // SendFDs sends v as one frame over the unix stream socket sock, with open
-// descriptors. The frame is at most 64 KiB, so that it goes out in one piece.
+// descriptors.
 func SendFDs(sock int, k Kind, v any, fds []int) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if len(data) > 64<<10 || len(fds) > MaxFDs {
+	if len(data) > MaxFrame || len(fds) > MaxFDs {
 		return fmt.Errorf("cannot send a frame of %d bytes and %d descriptors", len(data), len(fds))
 	}
 	buf := make([]byte, 5+len(data))

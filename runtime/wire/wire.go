@@ -69,6 +69,10 @@ const (
 	KindReply Kind = 'P'
 )
 
+// KindDescriptors carries descriptors that belong to the frame after it, where that
+// has more than fit into one: with a Stage and with a Request. No payload.
+const KindDescriptors Kind = 'D'
+
 // Start stage to monitor.
 const (
 	// KindStage carries a Stage: the container was created and waits for KindGo.
@@ -327,6 +331,19 @@ type Stage struct {
 	OOMFiles []string `json:"oomFiles,omitempty"`
 	// Warnings are lines for the user: what was asked for and done without.
 	Warnings []string `json:"warnings,omitempty"`
+	// Watch is how the monitor learns that packet rules are gone; nil where there
+	// are none.
+	Watch *Watch `json:"watch,omitempty"`
+}
+
+// Watch says which of the descriptors that come with a Stage tell that somebody may
+// have taken packet rules away: the first ones. Those of the family AF_NETLINK are
+// readable then; others tell the length of legacy tables (IPT_SO_GET_INFO). The
+// internal command "reload-networks" restores the rules of all containers.
+type Watch struct {
+	Sockets int `json:"sockets"`
+	// Dir is where the monitors agree on who does that.
+	Dir string `json:"dir"`
 }
 
 // WriteFrame sends one frame with one write.

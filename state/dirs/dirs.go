@@ -153,8 +153,11 @@ func (r Roots) NetworkRecord(name string) string {
 // NetworksLock is held by whoever makes a network or changes a network's record.
 func (r Roots) NetworksLock() string { return filepath.Join(r.Data, "networks", ".lock") }
 
+// Networks is what all networks have below the run root.
+func (r Roots) Networks() string { return filepath.Join(r.Run, "networks") }
+
 // Network is a network's directory below the run root: leases, names and lock.
-func (r Roots) Network(name string) string { return filepath.Join(r.Run, "networks", name) }
+func (r Roots) Network(name string) string { return filepath.Join(r.Networks(), name) }
 
 // Events is the log of what happened, where the user has chosen no other file.
 func (r Roots) Events() string { return filepath.Join(r.Data, "events", "events.log") }
