@@ -107,6 +107,7 @@ func buildShownFlags() []cli.Flag {
 		text("What to do: build, check, outline or targets, and ,format=json", "call"),
 		toggle("Open a shell in a step that fails", "shell-on-failure"),
 		text("Write what the build prints to this file", "logfile"),
+		toggle("Say what each step has used: processor time, time, input and output", "log-rusage"),
 	}
 }
 
@@ -142,7 +143,6 @@ func buildAcceptedFlags(app *App) []cli.Flag {
 		toggle("Accepted: layers are compressed when they are pushed", "disable-compression", "D"),
 		toggle("Accepted for docker's sake; policy.json says what is trusted", "disable-content-trust"),
 		toggle("Accepted: stages that nothing needs are always left out", "skip-unused-stages"),
-		toggle("Accepted and left out: time(1) tells what a command used", "log-rusage"),
 		text("Provenance attestation; there is only false", "provenance"),
 		text("SBOM attestation; there is only false", "sbom"),
 	}

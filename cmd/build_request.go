@@ -282,6 +282,7 @@ func (b *build) cache(f *form) {
 		}
 		return s, nil
 	}, func(s string) { r.CacheTTL = s })
+	r.LogUsage = c.Bool("log-rusage")
 	f.number("jobs", 0, 1024, func(n int) { r.Jobs = n })
 	layers := c.Bool("layers")
 	if !c.IsSet("layers") && !b.app.Docker {

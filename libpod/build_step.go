@@ -56,7 +56,7 @@ func (r *stepRun) handle(ctx context.Context, step imagecall.Step, stdio [3]*os.
 	if err != nil {
 		return imagecall.StepResult{Code: stepCode(err), Error: stepError(err)}
 	}
-	return imagecall.StepResult{Code: st.ExitCode, OOMKilled: st.OOMKilled}
+	return imagecall.StepResult{Code: st.ExitCode, OOMKilled: st.OOMKilled, Usage: st.Usage}
 }
 
 // stepCode is the exit status of a step that did not start: that of run, but the

@@ -50,6 +50,8 @@ type Status struct {
 	// signal that ended it; -1 where it ran for too long (Podman: --timeout).
 	ExitCode  int  `json:"exitCode"`
 	OOMKilled bool `json:"oomKilled,omitempty"`
+	// Usage is what a build's step has used; other containers' is not kept.
+	Usage Usage `json:"usage,omitzero"`
 	// StoppedByUser says that it ended because the user wanted that: stop, or kill
 	// with a signal that ends it.
 	StoppedByUser bool `json:"stoppedByUser,omitempty"`
@@ -66,6 +68,25 @@ type Status struct {
 	Network NetworkStatus `json:"network,omitzero"`
 	// Teardown is what has to be undone when the container ends.
 	Teardown Teardown `json:"teardown,omitzero"`
+}
+
+// Usage is what a process and those that it waited for have used, see getrusage(2).
+type Usage struct {
+	User   time.Duration `json:"user,omitempty"`
+	System time.Duration `json:"system,omitempty"`
+	// Input and Output are what file systems had to read and write, in bytes.
+	Input  int64 `json:"input,omitempty"`
+	Output int64 `json:"output,omitempty"`
+}
+
+// UsageOf is made of the kernel's numbers: nanoseconds, and blocks of 512 bytes.
+func UsageOf(user, system, inBlocks, outBlocks int64) Usage {
+	return Usage{time.Duration(user), time.Duration(system), inBlocks << 9, outBlocks << 9}
+}
+
+// Since is what was used since earlier.
+func (u Usage) Since(earlier Usage) Usage {
+	return Usage{u.User - earlier.User, u.System - earlier.System, u.Input - earlier.Input, u.Output - earlier.Output}
 }
 
 // Teardown is the reverse of a start, recorded as data when each step was

@@ -114,7 +114,7 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 		Args: run.Args, Env: append(clip(run.Env), vars.Env...), EnvFile: vars.File, Cwd: run.Cwd, User: run.User,
 		Network: run.Network, Insecure: run.Insecure, Mounts: list, Title: w.step.Title,
 	}
-	err = s.program(ctx, &step, run, v)
+	err = s.program(ctx, &step, w, v)
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		s.rememberShell(step, release)
@@ -125,7 +125,8 @@ func (s *solver) execute(ctx context.Context, w *work, into *cache.Work, v verti
 }
 
 // program completes the step with what is its own, and runs it.
-func (s *solver) program(ctx context.Context, step *imagecall.Step, run *recipe.Run, v vertical) error {
+func (s *solver) program(ctx context.Context, step *imagecall.Step, w *work, v vertical) error {
+	run := w.step.Run
 	scripts, err := hereDocuments(filepath.Dir(step.Upper), run)
 	if err != nil {
 		return err
@@ -140,6 +141,7 @@ func (s *solver) program(ctx context.Context, step *imagecall.Step, run *recipe.
 	}
 	res, err := s.Runner.Run(ctx, *step, stdio)
 	finish()
+	w.used = res.Usage
 	switch {
 	case err != nil:
 		return err

@@ -238,6 +238,8 @@ type work struct {
 	// stale says that what was done is not what the key says: it is of no use for
 	// another build.
 	stale atomic.Bool
+	// used is what the step's program has used, once it has ended.
+	used state.Usage
 	// do does it into a new writable layer.
 	do func(ctx context.Context, w *cache.Work, v vertical) error
 }
@@ -283,7 +285,7 @@ func (s *solver) make(ctx context.Context, st *stage, w *work) (*cache.Layer, er
 		if err != nil {
 			return err
 		}
-		if err := w.do(ctx, into, v); err != nil {
+		if err := s.do(ctx, w, into, v); err != nil {
 			return errors.Join(err, s.discard(into))
 		}
 		s.done.Add(1)

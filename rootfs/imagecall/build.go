@@ -71,6 +71,9 @@ type Build struct {
 	// Jobs bounds the steps that run at the same time; 0 means the processors.
 	Jobs int `json:"jobs,omitempty"`
 
+	// LogUsage tells of each step what it has used. Podman: --log-rusage.
+	LogUsage bool `json:"logUsage,omitempty"`
+
 	// Check looks for mistakes and builds nothing. Docker: --check.
 	Check bool `json:"check,omitempty"`
 	// Outline and Targets only say what arguments and stages there are.

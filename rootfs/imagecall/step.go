@@ -1,5 +1,7 @@
 package imagecall
 
+import "skiff/state"
+
 // Step is a program to run for a RUN instruction, from the tool to the engine:
 // one JSON value, with descriptors for standard input, output and error (and
 // nothing else) beside it. The engine answers with one StepResult for each Step,
@@ -62,6 +64,8 @@ type StepResult struct {
 	Code int `json:"code"`
 	// OOMKilled says that the program met its limit of memory.
 	OOMKilled bool `json:"oomKilled,omitempty"`
+	// Usage is what the program has used.
+	Usage state.Usage `json:"usage,omitzero"`
 	// Error says why the program was not run at all; without "Error: ".
 	Error string `json:"error,omitempty"`
 }

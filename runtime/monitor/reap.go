@@ -4,12 +4,15 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"skiff/state"
 )
 
 // child is one ended process.
 type child struct {
-	pid int
-	ws  unix.WaitStatus
+	pid  int
+	ws   unix.WaitStatus
+	used state.Usage // where the launcher wants it
 }
 
 // reap collects all ended children: stages, the first process, those started by
@@ -19,14 +22,19 @@ func (m *monitor) reap() {
 	var ended []child
 	for {
 		var ws unix.WaitStatus
-		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil)
+		var used unix.Rusage
+		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, &used)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || pid <= 0 {
 			break
 		}
-		ended = append(ended, child{pid, ws})
+		c := child{pid: pid, ws: ws}
+		if m.l.Bound {
+			c.used = state.UsageOf(used.Utime.Nano(), used.Stime.Nano(), used.Inblock, used.Oublock)
+		}
+		ended = append(ended, c)
 	}
 	for _, st := range m.stages {
 		st.catchUp()
@@ -35,6 +43,9 @@ func (m *monitor) reap() {
 	// stage or, because it becomes ours a moment before the stage itself ends,
 	// even ahead of it.
 	for _, c := range ended {
+		if c.pid == m.pid {
+			m.status.Usage = c.used
+		}
 		if c.pid == m.pid && m.doing == starting {
 			m.pending = &c.ws
 		}
