@@ -66,7 +66,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	ran := *s
 	m.last = &ran
 	s.Phase = state.Restarting
-	s.Pid, s.PidStart, s.Teardown, s.Network = 0, 0, state.Teardown{}, state.NetworkStatus{}
+	s.Pid, s.PidStart, s.Teardown, s.Network = 0, 0, state.Teardown{}, addressesOf(s.Network)
 	m.doing = waiting
 	m.recordStatus()
 	m.tellExited(false)

@@ -46,9 +46,18 @@ func (m *monitor) recordEnd() {
 	m.status.Phase = state.Exited
 	m.status.Interrupted = m.terminating && !m.stopping
 	m.status.Pid, m.status.PidStart, m.status.Monitor = 0, 0, 0
-	m.status.Teardown, m.status.Network = state.Teardown{}, state.NetworkStatus{}
+	m.status.Teardown, m.status.Network = state.Teardown{}, addressesOf(m.status.Network)
 	m.writeExit()
 	m.removeRun()
+}
+
+// addressesOf is what a container that has ended keeps of its network: the
+// addresses, which it gets again if they are free when it starts again.
+func addressesOf(n state.NetworkStatus) (kept state.NetworkStatus) {
+	for _, e := range n.Endpoints {
+		kept.Endpoints = append(kept.Endpoints, state.EndpointStatus{Network: e.Network, IP: e.IP, IP6: e.IP6})
+	}
+	return kept
 }
 
 // removeRun takes the directory below the run root away. The claim goes last,
