@@ -170,7 +170,9 @@ func (c *endpointChange) apply() (err error) {
 	}
 	defer ns.Close()
 	st := c.live.Status
-	change, err := c.prepare(netsetup.ChangeRequest{ID: c.cfg.ID, NS: ns, Network: c.cfg.Network, Status: st.Network, Teardown: st.Teardown})
+	change, err := c.prepare(netsetup.ChangeRequest{
+		ID: c.cfg.ID, Name: c.cfg.Name, Links: OwnNames(c.cfg), NS: ns, Network: c.cfg.Network, Status: st.Network, Teardown: st.Teardown,
+	})
 	if err != nil {
 		return err
 	}
@@ -202,7 +204,7 @@ func (c *endpointChange) apply() (err error) {
 func (e *Engine) networkRequest(cfg *state.Config) netsetup.Request {
 	return netsetup.Request{
 		ID: cfg.ID, Name: cfg.Name, Hostname: cfg.Hostname, Domainname: cfg.Domainname, Network: cfg.Network,
-		Dir: e.Roots.Container(cfg.ID),
+		Links: OwnNames(cfg), Dir: e.Roots.Container(cfg.ID),
 	}
 }
 

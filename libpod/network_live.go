@@ -49,16 +49,16 @@ func (e *Engine) beginLive(l *liveNetwork) (_ *liveNetwork, err error) {
 	return l, nil
 }
 
-// record tells the monitor.
-func (l *liveNetwork) record(n state.NetworkStatus, td state.Teardown, reserved []*os.File, released []state.Port) error {
+// record tells the monitor. sockets are those that reserve ports, or a new resolver's.
+func (l *liveNetwork) record(n state.NetworkStatus, td state.Teardown, sockets []*os.File, released []state.Port) error {
 	conn, err := monitorclient.Dial(l.e.Roots.Container(l.id))
 	if err != nil {
 		return err
 	}
 	if l.ports {
-		return conn.Ports(wire.Ports{Pid: l.st.Pid, PidStart: l.st.PidStart, Ports: n.Ports, Teardown: td, Released: released}, reserved)
+		return conn.Ports(wire.Ports{Pid: l.st.Pid, PidStart: l.st.PidStart, Ports: n.Ports, Teardown: td, Released: released}, sockets)
 	}
-	return conn.Network(wire.Network{Pid: l.st.Pid, PidStart: l.st.PidStart, Network: n, Teardown: td, Released: released}, reserved)
+	return conn.Network(wire.Network{Pid: l.st.Pid, PidStart: l.st.PidStart, Network: n, Teardown: td, Released: released}, sockets)
 }
 
 // forget has the monitor record what it did before, and let go of the new ports.
@@ -78,7 +78,7 @@ func (l *liveNetwork) revert() error {
 // what was there: what came after that goes here.
 func (l *liveNetwork) commit() error {
 	c := l.change.Plan()
-	err := l.record(c.Status, c.After, nil, c.Released)
+	err := l.record(c.Status, c.After, c.Resolver, c.Released)
 	if err == nil {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"skiff/state"
-	"skiff/state/event"
 )
 
 // errImproperState is Podman's word for a container that runs and must not.
@@ -93,24 +92,4 @@ func (e *Engine) removeIdle(ctx context.Context, id string, opt RemoveOptions) (
 		return false, err
 	}
 	return false, e.removeRecord(ctx, cfg, opt.Volumes || cfg.AutoRemove)
-}
-
-// Rename gives a container another name.
-func (e *Engine) Rename(ctx context.Context, ref, name string) error {
-	id, err := e.Store.Find(ref)
-	if err != nil {
-		return err
-	}
-	var old string
-	if err := e.Store.Update(id, func(c *state.Config) error {
-		if c.Name == name {
-			return state.Errorf(state.ErrExists, "that is its name")
-		}
-		old, c.Name = c.Name, name
-		return nil
-	}); err != nil {
-		return fmt.Errorf("cannot rename container: %w", err)
-	}
-	e.noteID(id, event.Rename, "oldName", old)
-	return e.tellMonitor(id, func(m monitor) error { return m.Update(nil, name) })
 }

@@ -20,6 +20,9 @@ type Change struct {
 	// Reserved are sockets that keep the new host ports; who records During has to
 	// hold them from then on.
 	Reserved []*os.File
+	// Resolver are the sockets of a resolver that the container gets with the change,
+	// see Result; who records After answers there.
+	Resolver []*os.File
 	// Fresh are the new ports that Reserved keeps.
 	Fresh []state.Port
 	// Released are the host ports that nobody needs to keep after Apply.
@@ -159,10 +162,9 @@ func (c *Change) withdraw() (err error) {
 	return err
 }
 
-// letGo closes the reserved ports.
+// letGo closes the sockets.
 func (c *Change) letGo() {
-	for _, f := range c.Reserved {
-		f.Close()
-	}
-	c.Reserved = nil
+	closeFiles(c.Reserved)
+	closeFiles(c.Resolver)
+	c.Reserved, c.Resolver = nil, nil
 }

@@ -10,6 +10,7 @@ import (
 	"skiff/netsetup/link"
 	"skiff/netsetup/plan"
 	"skiff/state"
+	"skiff/state/names"
 )
 
 // EndpointChange connects a container that runs to a network, or disconnects it.
@@ -22,6 +23,8 @@ type EndpointChange struct {
 	// leaves says that the joint is taken away, and not made.
 	leaves  bool
 	applied bool
+	// entry is what the container is called in the network.
+	entry names.Entry
 	// before and after are the default routes that change, by the names of their
 	// devices.
 	before, after map[string][]plan.Route
@@ -29,7 +32,10 @@ type EndpointChange struct {
 
 // ChangeRequest is a running container whose endpoints are to change.
 type ChangeRequest struct {
-	ID string
+	ID   string
+	Name string
+	// Links are as for Request.
+	Links map[string]string
 	// NS is its network namespace, and Network its config.
 	NS      *link.Namespace
 	Network state.Network
@@ -66,7 +72,10 @@ func (m *Manager) Connect(r ChangeRequest, want state.Endpoint) (_ *EndpointChan
 		return nil, err
 	}
 	c.Status.Endpoints = append(slices.Clone(r.Status.Endpoints), t.ep.Status)
-	return c, c.record(r)
+	if err := c.record(r); err != nil {
+		return nil, err
+	}
+	return c, c.named(r, want)
 }
 
 // Disconnect prepares to take the endpoint in a network away. Nothing is changed
@@ -115,7 +124,10 @@ func (m *Manager) Disconnect(r ChangeRequest, network string) (_ *EndpointChange
 		t.nw.lock = nil
 	}
 	j.joints = j.joints[:1]
-	return c, c.record(r)
+	if err := c.record(r); err != nil {
+		return nil, err
+	}
+	return c, c.unnamed(r, wants[0])
 }
 
 func (m *Manager) newChange(r ChangeRequest) *EndpointChange {
@@ -338,7 +350,14 @@ func (c *EndpointChange) apply() error {
 			return err
 		}
 		c.Status.Endpoints[len(c.Status.Endpoints)-1] = c.j.joints[0].ep.Status
+		if err := c.entry.Publish(); err != nil {
+			return err
+		}
+		c.j.back.push(c.entry.Withdraw)
 		return c.drop()
+	}
+	if err := c.entry.Withdraw(); err != nil {
+		return err
 	}
 	if err := c.swap(c.removed, c.added); err != nil {
 		return err
@@ -383,7 +402,7 @@ func (c *EndpointChange) Revert() error {
 	}
 	t := c.j.joints[0]
 	t.ep.Forwards = nil
-	remake := errors.Join(c.j.unmake(t.ep.Status), c.j.make())
+	remake := errors.Join(c.j.unmake(t.ep.Status), c.j.make(), c.entry.Publish())
 	if len(c.added.fs) > 0 {
 		remake = errors.Join(remake, c.added.nw.fw.Remove(c.added.fs))
 	}

@@ -3,6 +3,7 @@ package netsetup
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -82,7 +83,7 @@ func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
 		}
 		base, gateway = append([]byte{}, b...), "127.0.0.1"
 	default:
-		gateway = hostAddress(st)
+		gateway = hostAddress(r.Network.Mode, st)
 		names := []string{r.Hostname, r.Name}
 		if r.Domainname != "" {
 			names = []string{r.Hostname + "." + r.Domainname, r.Hostname, r.Name}
@@ -114,20 +115,44 @@ func hosts(r Request, st state.NetworkStatus) ([]byte, error) {
 	return dns.HostsText(base, append(extra, own...)), nil
 }
 
-// hostAddress is where the container reaches the host: the first gateway that it
-// has.
-func hostAddress(st state.NetworkStatus) string {
-	for _, e := range st.Endpoints {
-		if e.Gateway != "" {
-			return e.Gateway
+// hostAddress is what the container calls the host: the bridge's address, which is
+// the first gateway that it has on one. Others' gateways are not the host; containers
+// on those have the host's own address, which some of them do not reach. Only with
+// pasta that is the container's own, too.
+func hostAddress(mode string, st state.NetworkStatus) string {
+	for _, six := range []bool{false, true} {
+		for _, e := range st.Endpoints {
+			if e.HostLink == "" && mode == state.ModeBridge {
+				continue
+			}
+			if e.Gateway != "" && !six {
+				return e.Gateway
+			}
+			if e.Gateway6 != "" && six {
+				return e.Gateway6
+			}
 		}
 	}
-	for _, e := range st.Endpoints {
-		if e.Gateway6 != "" {
-			return e.Gateway6
+	if mode == state.ModePasta || mode == state.ModeBridge && len(st.Endpoints) == 0 {
+		return "" // it has none, or not yet
+	}
+	return ownAddress()
+}
+
+// ownAddress is the address from which the host would call others, or its loopback
+// address where it could not. Nothing is sent to find out.
+func ownAddress() string {
+	for _, to := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // documentation's
+		c, err := net.Dial("udp", to)
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		if a, ok := c.LocalAddr().(*net.UDPAddr); ok && !a.IP.IsLoopback() {
+			return a.IP.String()
 		}
 	}
-	return ""
+	return "127.0.0.1"
 }
 
 // AmendFiles changes the container's hosts and resolv.conf from what they were for

@@ -10,8 +10,12 @@ import (
 )
 
 func TestWriteFiles(t *testing.T) {
-	bridge := state.NetworkStatus{Endpoints: []state.EndpointStatus{{Network: "bridge", IP: "10.87.0.2", IP6: "fd12::2", Gateway: "10.87.0.1"}}}
+	bridge := state.NetworkStatus{Endpoints: []state.EndpointStatus{{Network: "bridge", IP: "10.87.0.2", IP6: "fd12::2", Gateway: "10.87.0.1", HostLink: "veth0"}}}
+	named := bridge
+	named.Resolver = true
+	macvlan := state.NetworkStatus{Endpoints: []state.EndpointStatus{{Network: "lan", IP: "192.0.2.7", Gateway: "192.0.2.1"}}}
 	pasta := state.NetworkStatus{Endpoints: []state.EndpointStatus{{Network: "pasta", IP: "192.0.2.7", Gateway: "169.254.1.2"}}}
+	own := ownAddress()
 	for _, c := range []struct {
 		name          string
 		n             state.Network
@@ -25,7 +29,13 @@ func TestWriteFiles(t *testing.T) {
 			[]string{"search a.b", "nameserver 9.9.9.9"}, "127.0.0.53"},
 		{"extra hosts", state.Network{Mode: "bridge", ExtraHosts: []string{"db:1.2.3.4", "host.docker.internal:host-gateway"}}, bridge,
 			[]string{"1.2.3.4\tdb", "10.87.0.1\thost.docker.internal", "10.87.0.1\thost.containers.internal"}, nil, "host-gateway"},
-		{"none", state.Network{Mode: "none"}, state.NetworkStatus{}, []string{"127.0.0.1\tlocalhost"}, nil, "host.docker.internal"},
+		{"none", state.Network{Mode: "none"}, state.NetworkStatus{}, []string{"127.0.0.1\tlocalhost", own + "\thost.docker.internal host.containers.internal"}, nil, "box"},
+		{"macvlan", state.Network{Mode: "bridge"}, macvlan,
+			[]string{"192.0.2.7\tweb.example.org web box", own + "\thost.docker.internal host.containers.internal"}, nil, "192.0.2.1"},
+		{"names", state.Network{Mode: "bridge", DNS: []string{"9.9.9.9"}, DNSSearch: []string{"a.b"}, DNSOptions: []string{"use-vc"}}, named,
+			[]string{"10.87.0.2\tweb.example.org web box"}, []string{"search a.b", "nameserver 127.0.0.11", "options ndots:0 use-vc"}, "9.9.9.9"},
+		{"names, with dots", state.Network{Mode: "bridge", DNSOptions: []string{"ndots:2"}}, named,
+			nil, []string{"nameserver 127.0.0.11", "options ndots:2"}, "ndots:0"},
 		{"host", state.Network{Mode: "host", ExtraHosts: []string{"a:5.6.7.8"}}, state.NetworkStatus{}, []string{"5.6.7.8\ta"}, nil, "box"},
 		{"pasta", state.Network{Mode: "pasta"}, pasta,
 			[]string{"192.0.2.7\tweb.example.org web box", "169.254.1.2\thost.docker.internal host.containers.internal"},

@@ -23,20 +23,10 @@ func Named(r state.NetworkRecord) bool {
 	return r.Name != state.DefaultNetwork && !r.NoDNS && !r.NoAddresses
 }
 
-// Naming is what a running container is called in its networks. It may become
-// something else: Publish makes the new entries in place of the old ones.
-type Naming struct {
-	m    *Manager
-	id   string
-	name string
-}
-
-// Naming of a container.
-func (m *Manager) Naming(id, name string) Naming { return Naming{m, id, name} }
-
-// entry is what the container is called at an endpoint.
-func (n Naming) entry(e state.EndpointStatus, aliases []string) names.Entry {
-	out := names.Entry{Dir: n.m.Roots.Network(e.Network), ID: n.id, Name: n.name, Aliases: aliases}
+// entry is what a container is called at an endpoint; nothing where that has no
+// address of its own.
+func (m *Manager) entry(id, name string, e state.EndpointStatus, aliases []string) names.Entry {
+	out := names.Entry{Dir: m.Roots.Network(e.Network), ID: id, Name: name, Aliases: aliases}
 	for _, text := range []string{e.IP, e.IP6} {
 		if a, err := netip.ParseAddr(text); err == nil {
 			out.Addresses = append(out.Addresses, a)
@@ -45,31 +35,14 @@ func (n Naming) entry(e state.EndpointStatus, aliases []string) names.Entry {
 	return out
 }
 
-// Publish makes the endpoint's entries and notes them in it and in the teardowns.
-func (n Naming) Publish(e *state.EndpointStatus, aliases []string, tds ...*state.Teardown) (names.Entry, error) {
-	entry := n.entry(*e, aliases)
-	if len(entry.Addresses) == 0 {
-		return entry, nil // an address may come later, from others
-	}
-	if err := entry.Publish(); err != nil {
-		return entry, err
-	}
-	e.Names = entry.Names()
-	for _, td := range tds {
-		Note(td, entry)
-	}
-	return entry, nil
-}
-
-// Note has the teardown take the entries away, which Forget takes back.
-func Note(td *state.Teardown, entry names.Entry) {
+// note has the teardown take the entries away, which forget takes back.
+func note(td *state.Teardown, entry names.Entry) {
 	files, dirs := entry.Files()
-	Forget(td, entry)
+	forget(td, entry)
 	td.Files, td.Dirs = append(td.Files, files...), append(td.Dirs, dirs...)
 }
 
-// Forget is the reverse of Note.
-func Forget(td *state.Teardown, entry names.Entry) {
+func forget(td *state.Teardown, entry names.Entry) {
 	files, dirs := entry.Files()
 	without := func(list, drop []string) []string {
 		return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(drop, s) })
@@ -88,33 +61,25 @@ func (m *Manager) nameEndpoints(r Request, records []state.NetworkRecord, res *R
 			continue
 		}
 		named = true
-		entry, err := m.Naming(r.ID, r.Name).Publish(e, aliasesIn(r.Network, e.Network), &res.Teardown)
-		if err != nil {
+		entry := m.entry(r.ID, r.Name, *e, wanted(r.Network, e.Network).Aliases)
+		if err := entry.Publish(); err != nil {
 			return err
 		}
 		back.push(entry.Withdraw)
+		e.Names = entry.Names()
+		note(&res.Teardown, entry)
 	}
 	if !named {
 		return nil
 	}
 	var warning string
-	res.Resolver, warning = ResolverSockets(r.NS)
+	res.Resolver, warning = resolverSockets(r.NS)
 	if warning != "" {
 		res.Warnings = append(res.Warnings, warning)
 	}
 	res.Status.Resolver = len(res.Resolver) > 0
 	res.Status.Links = r.Links
 	beyond(&res.Status, r.Network, records)
-	return nil
-}
-
-// aliasesIn are those that the user wants in the network.
-func aliasesIn(n state.Network, network string) []string {
-	for _, e := range n.Endpoints {
-		if e.Network == network {
-			return e.Aliases
-		}
-	}
 	return nil
 }
 
@@ -136,10 +101,10 @@ func beyond(st *state.NetworkStatus, n state.Network, records []state.NetworkRec
 	}
 }
 
-// ResolverSockets makes the sockets in a container's namespace at which its
+// resolverSockets makes the sockets in a container's namespace at which its
 // questions are answered: for UDP, then for TCP. Where that cannot be there are
 // none, and a warning for the user.
-func ResolverSockets(ns *link.Namespace) (files []*os.File, warning string) {
+func resolverSockets(ns *link.Namespace) (files []*os.File, warning string) {
 	err := ns.Do(func() (err error) {
 		at := netip.MustParseAddr(Resolver)
 		if files, err = listen(at, 0); err != nil {

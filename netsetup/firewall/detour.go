@@ -19,7 +19,8 @@ const DetourTable = "skiff"
 // Ports are rewritten, each way, in the packets themselves, and not translated by
 // connection tracking: a namespace without that stays so, and two questions from one
 // socket at once, as the C library asks them, cannot get into each other's way.
-// Connection tracking that the container has sees the second port only.
+// Connection tracking that the container has sees the second port only. An earlier
+// detour in the namespace goes.
 func Detour(at netip.Addr, from, to uint16) error {
 	t := &nftables.Table{Name: DetourTable, Family: nftables.TableFamilyIPv4}
 	accept := nftables.ChainPolicyAccept
@@ -28,7 +29,9 @@ func Detour(at netip.Addr, from, to uint16) error {
 	in := &nftables.Chain{Table: t, Name: "answer", Type: nftables.ChainTypeFilter, Policy: &accept,
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityRef(100)}
 	batch, err := record(false, func(c *nftables.Conn) error {
-		c.CreateTable(t)
+		c.AddTable(t) // so that there is one to delete
+		c.DelTable(t)
+		c.AddTable(t)
 		c.AddChain(out)
 		c.AddChain(in)
 		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {

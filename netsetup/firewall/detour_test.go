@@ -51,8 +51,10 @@ func TestDetour(t *testing.T) {
 		return pc.LocalAddr().String()
 	}
 	hidden := netip.MustParseAddrPort(serve("127.0.0.11:0", "hidden"))
-	if err := Detour(hidden.Addr(), 53, hidden.Port()); err != nil {
-		t.Fatal(err)
+	for _, port := range []uint16{1, hidden.Port()} {
+		if err := Detour(hidden.Addr(), 53, port); err != nil {
+			t.Fatal(err)
+		}
 	}
 	serve("0.0.0.0:53", "own")
 	for addr, want := range map[string]string{"127.0.0.11:53": "hidden", "127.0.0.1:53": "own"} {

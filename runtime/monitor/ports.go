@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -23,8 +24,9 @@ func (m *monitor) changePorts(c *conn, p *wire.Ports) string {
 
 const endedMeanwhile = "the container has ended meanwhile"
 
-// changeNetwork records what the engine does to the network of this run, takes the
-// sockets that reserve new host ports, and lets go of those that are not needed any
+// changeNetwork records what the engine does to the network of this run, answers the
+// container's questions for names accordingly, takes the sockets that reserve new host
+// ports, and lets go of those that are not needed any
 // more. It returns what is wrong with it; then nothing has changed.
 func (m *monitor) changeNetwork(c *conn, n *wire.Network) string {
 	if n == nil || m.doing != running || n.Pid != m.status.Pid || n.PidStart != m.status.PidStart {
@@ -39,6 +41,14 @@ func (m *monitor) changeNetwork(c *conn, n *wire.Network) string {
 	if err := m.recordStatus(); err != nil {
 		m.status = before
 		return err.Error()
+	}
+	var sockets []int
+	if m.resolver == nil {
+		c.fds, sockets = takeResolver(&s.Network, c.fds)
+	}
+	if err := m.answerNames(s.Network, sockets); err != nil {
+		m.status = before
+		return errors.Join(err, m.recordStatus()).Error()
 	}
 	m.reserved = append(m.reserved, c.fds...)
 	c.fds = nil

@@ -208,7 +208,8 @@ const (
 	// of newly reserved host ports come with the request.
 	OpPorts = "ports"
 	// OpNetwork records a change of the container's networks, see Network. The
-	// descriptors of newly reserved host ports come with the request.
+	// descriptors of newly reserved host ports come with the request, and then those of
+	// a resolver that the container has not had before, as with Stage.
 	OpNetwork = "network"
 	// OpPaused tells that the engine froze (Paused) or thawed the container.
 	OpPaused = "paused"

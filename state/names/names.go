@@ -150,6 +150,16 @@ func (e Entry) Publish() (err error) {
 	return nil
 }
 
+// Replace publishes the entries in place of others of the container, which go.
+func (e Entry) Replace(old Entry) error {
+	if err := e.Publish(); err != nil {
+		return err
+	}
+	keep, _ := e.Files()
+	files, _ := old.Files()
+	return withdraw(slices.DeleteFunc(files, func(f string) bool { return slices.Contains(keep, f) }))
+}
+
 // Withdraw takes the entries away; what is missing is no error.
 func (e Entry) Withdraw() error {
 	files, _ := e.Files()
