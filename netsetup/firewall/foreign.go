@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 )
 
 // A packet has to be accepted by every table that looks at it. Docker, ufw and
@@ -23,17 +25,18 @@ type dropper struct {
 	path string
 }
 
-// droppers are those of this host.
-func droppers() (out []dropper) {
+// droppers are those of this host, and those whose chain has rules of the bridge, if
+// one is named.
+func droppers(bridge string) (out []dropper) {
 	for _, six := range []bool{false, true} {
 		name := "iptables"
 		if six {
 			name = "ip6tables"
 		}
-		if nftDrops(six) {
+		if nftDrops(six, bridge) {
 			out = append(out, dropper{six, program(name+"-nft", name)})
 		}
-		if legacyDrops(six, name+"-legacy") {
+		if legacyDrops(six, name+"-legacy", bridge) {
 			out = append(out, dropper{six, program(name+"-legacy", name)})
 		}
 	}
@@ -49,7 +52,7 @@ func program(names ...string) string {
 	return ""
 }
 
-func nftDrops(six bool) bool {
+func nftDrops(six bool, bridge string) bool {
 	c, err := nftables.New()
 	if err != nil {
 		return false
@@ -63,14 +66,27 @@ func nftDrops(six bool) bool {
 		return false
 	}
 	for _, ch := range chains {
-		if ch.Table.Name == "filter" && ch.Name == "FORWARD" && ch.Policy != nil && *ch.Policy == nftables.ChainPolicyDrop {
+		if ch.Table.Name != "filter" || ch.Name != "FORWARD" {
+			continue
+		}
+		if ch.Policy != nil && *ch.Policy == nftables.ChainPolicyDrop {
 			return true
 		}
+		rules, err := c.GetRules(ch.Table, ch)
+		return err != nil || bridge != "" && slices.ContainsFunc(rules, func(r *nftables.Rule) bool { return names(r, bridge) })
 	}
 	return false
 }
 
-func legacyDrops(six bool, name string) bool {
+// names says whether a rule compares something with the device's name.
+func names(r *nftables.Rule, dev string) bool {
+	return slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+		c, ok := e.(*expr.Cmp)
+		return ok && string(bytes.TrimRight(c.Data, "\x00")) == dev
+	})
+}
+
+func legacyDrops(six bool, name, bridge string) bool {
 	if !legacyFilter(six) {
 		return false
 	}
@@ -79,7 +95,8 @@ func legacyDrops(six bool, name string) bool {
 		return false
 	}
 	out, err := exec.Command(path, "-S", "FORWARD").Output()
-	return err == nil && strings.Contains(string(out), "-P FORWARD DROP")
+	return err == nil && (strings.Contains(string(out), "-P FORWARD DROP") ||
+		bridge != "" && strings.Contains(string(out), " "+bridge+" "))
 }
 
 // legacyFilter says whether this network namespace has a filter table of old.
@@ -101,7 +118,7 @@ func forwardRules(nw Network) []line {
 
 // passForeign makes others' rules let the networks' packets through.
 func passForeign(nws []Network) error {
-	for _, d := range droppers() {
+	for _, d := range droppers("") {
 		ipt, err := open(d.six, d.path)
 		if err != nil {
 			return err
@@ -120,7 +137,7 @@ func passForeign(nws []Network) error {
 // unpassForeign takes away what passForeign did.
 func unpassForeign(nw Network) error {
 	var errs []error
-	for _, d := range droppers() {
+	for _, d := range droppers(nw.Bridge) {
 		ipt, err := open(d.six, d.path)
 		if err != nil {
 			return err

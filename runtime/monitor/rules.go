@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,11 +29,10 @@ const (
 	restoreTries = 5
 )
 
-// Files in wire.Watch.Dir. No network has a name that begins with a dot.
-const (
-	restoreLock = ".reload.lock"
-	restoreTime = ".reloaded" // when the last restoring began that succeeded
-)
+// restoreLock is a file in wire.Watch.Dir, where no network has a name that begins with
+// a dot: who has locked it may restore the rules. It says when the last restoring
+// began that succeeded.
+const restoreLock = ".reload.lock"
 
 // ruleWatch is what one run of the container needs for it.
 type ruleWatch struct {
@@ -135,7 +135,7 @@ func (r *ruleWatch) look() {
 		}
 		return
 	}
-	if r.lastRestored() > r.lost {
+	if lastRestored(l) > r.lost {
 		l.Release()
 		r.lost = 0
 		return
@@ -156,9 +156,7 @@ func (r *ruleWatch) look() {
 func (r *ruleWatch) restored(ws unix.WaitStatus) {
 	r.restoring = 0
 	if ws == 0 {
-		// Written in place, with one length: who reads it holds the lock.
-		text := strconv.FormatInt(r.began, 10)
-		os.WriteFile(filepath.Join(r.dir, restoreTime), []byte(text), 0o600)
+		unix.Pwrite(r.held.Fd(), fmt.Appendf(nil, "%020d\n", r.began), 0)
 	}
 	r.held.Release()
 	r.held = nil
@@ -180,12 +178,14 @@ func (r *ruleWatch) failed() {
 	}
 }
 
-func (r *ruleWatch) lastRestored() int64 {
-	b, err := os.ReadFile(filepath.Join(r.dir, restoreTime))
+// lastRestored is the time in the lock's file, 0 without.
+func lastRestored(l *lock.Lock) int64 {
+	var text [21]byte
+	n, err := unix.Pread(l.Fd(), text[:], 0)
 	if err != nil {
 		return 0
 	}
-	t, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	t, _ := strconv.ParseInt(strings.TrimSpace(string(text[:n])), 10, 64)
 	return t
 }
 
