@@ -139,6 +139,8 @@ func machine() []command {
 		{name: "system prune", new: newSystemPrune},
 		{name: "version", new: newVersion},
 		{name: "buildx version", new: newBuildxVersion},
+		{name: "buildx imagetools create", new: newImagetoolsCreate},
+		{name: "buildx imagetools inspect", new: newImagetoolsInspect},
 	}
 }
 
@@ -147,6 +149,7 @@ func groups() [][2]string {
 	return [][2]string{
 		{"builder", "Manage builds"},
 		{"buildx", "Manage builds, by the name of Docker's plugin"},
+		{"buildx imagetools", "Manage images in registries"},
 		{"container", "Manage containers"},
 		{"healthcheck", "Check the health of containers"},
 		{"image", "Manage images"},

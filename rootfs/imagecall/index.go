@@ -1,5 +1,7 @@
 package imagecall
 
+import "encoding/json"
+
 // OpIndex works on an index of images (manifest list): Request.Index says what is
 // to be done. Request.Images is the list, and then what is to be added or changed
 // or, for a push, the destination.
@@ -17,14 +19,37 @@ const (
 	// IndexCompose makes an index of images in registries and pushes it at once
 	// under the names Index.Tags. Docker: buildx imagetools create.
 	IndexCompose = "compose"
+	// IndexShow gives Result.Document as Shown, with Verbose the images' configurations
+	// as well. Docker: buildx imagetools inspect.
+	IndexShow = "show"
 )
+
+// Shown is what a registry has under a name.
+type Shown struct {
+	Name      string `json:"name"` // in full
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+	// Raw is the manifest as it is.
+	Raw []byte `json:"raw"`
+	// Configs are the images' configurations by platform.
+	Configs map[string]json.RawMessage `json:"configs,omitempty"`
+}
+
+// Described is what a descriptor says of an image.
+type Described struct {
+	OS           string            `json:"os,omitempty"`
+	Architecture string            `json:"architecture,omitempty"`
+	Variant      string            `json:"variant,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+}
 
 // Index is what is to be done with an index.
 type Index struct {
 	Do string `json:"do"`
 	// All takes all images of an index that is added, or sends them on a push.
 	All bool `json:"all,omitempty"`
-	// Amend changes an index that is there already; on compose, one at the registry.
+	// Amend changes an index that is there already.
 	Amend bool `json:"amend,omitempty"`
 	// Whole means the index itself instead of an instance. Podman: annotate --index.
 	Whole       bool              `json:"whole,omitempty"`
@@ -55,6 +80,15 @@ type Index struct {
 	// Tags are where a composed index goes; DryRun only makes it.
 	Tags   []string `json:"tags,omitempty"`
 	DryRun bool     `json:"dryRun,omitempty"`
+	// Bare sends a single image as it is and not as an index of one.
+	Bare bool `json:"bare,omitempty"`
+	// Platforms are those that a composed index has; none means all.
+	Platforms []string `json:"platforms,omitempty"`
+	// MemberAnnotations are of the images in a composed index, by platform, or for all
+	// of them under "".
+	MemberAnnotations map[string]map[string]string `json:"memberAnnotations,omitempty"`
+	// Described are what descriptors say of sources, by the source.
+	Described map[string]Described `json:"described,omitempty"`
 }
 
 // Artifact says what the manifest of an artifact is like. OCI image spec:

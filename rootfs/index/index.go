@@ -64,6 +64,9 @@ func Do(ctx context.Context, s *registry.Session, res *imagecall.Result) error {
 	case imagecall.IndexCompose:
 		res.Images, res.Document, err = w.compose(ctx, s.Req.Images)
 		return err
+	case imagecall.IndexShow:
+		res.Document, err = w.show(ctx, list)
+		return err
 	default:
 		return fmt.Errorf("%q is not known to this image tool", w.do.Do)
 	}

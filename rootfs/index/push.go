@@ -119,6 +119,7 @@ func (w *work) options() (*copy.Options, error) {
 		ForceManifestMIMEType:  mime,
 		ForceCompressionFormat: w.Req.CompressionFormat != "" && !w.do.KeepCompressed && !w.KeepCompressed,
 		ImageListSelection:     copy.CopySpecificImages,
+		PreserveDigests:        w.do.Do == imagecall.IndexCompose,
 	}
 	if w.do.All {
 		options.ImageListSelection = copy.CopyAllImages
