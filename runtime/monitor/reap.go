@@ -13,10 +13,13 @@ type child struct {
 }
 
 // reap collects all ended children: stages, the first process, those started by
-// exec, and orphans that became ours. Stages come first, because they tell
+// exec, health stages, and orphans that became ours. Stages come first, because they tell
 // which processes theirs were.
 func (m *monitor) reap() {
-	var ended []child
+	// What follows may come back here, and then needs room of its own.
+	ended := m.reaped[:0]
+	m.reaped = nil
+	defer func() { m.reaped = ended[:0] }()
 	for {
 		var ws unix.WaitStatus
 		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil)
@@ -36,7 +39,8 @@ func (m *monitor) reap() {
 	// even ahead of it.
 	for _, c := range ended {
 		if c.pid == m.pid && m.doing == starting {
-			m.pending = &c.ws
+			ws := c.ws
+			m.pending = &ws
 		}
 	}
 	for _, c := range ended {
@@ -47,6 +51,8 @@ func (m *monitor) reap() {
 	for _, c := range ended {
 		if x := m.execs[c.pid]; x != nil {
 			x.ended(c.ws)
+		} else if h := m.health; h != nil && h.pid == c.pid {
+			h.reaped(c.ws)
 		}
 	}
 	for _, c := range ended {

@@ -76,7 +76,7 @@ func (m *monitor) created(st *stage) error {
 	}
 	r := st.report
 	m.reserved, st.fds = st.fds, nil
-	m.warnings = r.Warnings
+	m.warnings, m.openFiles = r.Warnings, r.OpenFiles
 	m.pid = r.Pid
 	m.watchOOM(r.OOMFiles)
 	if m.l.Terminal {

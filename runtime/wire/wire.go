@@ -306,6 +306,9 @@ type Stage struct {
 	OOMFiles []string `json:"oomFiles,omitempty"`
 	// Warnings are lines for the user: what was asked for and done without.
 	Warnings []string `json:"warnings,omitempty"`
+	// OpenFiles is the stage's own soft limit of open files as it began, which is
+	// that of the user; 0 if not known.
+	OpenFiles uint64 `json:"openFiles,omitempty"`
 }
 
 // WriteFrame sends one frame with one write.
