@@ -33,6 +33,7 @@ const InternalCommand = "@internal"
 const (
 	InternalStart    = "start-stage"
 	InternalExec     = "exec-stage"
+	InternalHealth   = "health-stage"
 	InternalTeardown = "teardown"
 	InternalRemove   = "remove"
 	// InternalFiles reads a FilesRequest and works on the container's files.

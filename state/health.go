@@ -104,6 +104,8 @@ const (
 	// asks for no bound.
 	HealthLogLimit    = 1000
 	HealthOutputLimit = 64 << 10
+	// HealthTotalLimit bounds the output of all results together.
+	HealthTotalLimit = 4 << 20
 )
 
 // Health actions. Podman: --health-on-failure.
@@ -131,9 +133,9 @@ const (
 // HealthVersion is the version that this skiff writes into health.json.
 const HealthVersion = 1
 
-// Health is how a container with a health check is. The monitor writes it as
-// health.json below the run root after each check, and below the data root when
-// a run of the container has ended.
+// Health is how a container with a health check is. It is written as health.json
+// below the run root after each check, by the process that carried it out, and
+// below the data root, by the monitor, when a run of the container has ended.
 type Health struct {
 	Version int    `json:"version"`
 	Status  string `json:"status"` // one of the Health status constants
@@ -141,6 +143,10 @@ type Health struct {
 	FailingStreak int `json:"failingStreak"`
 	// StartupPassed says that the startup check has succeeded in this run.
 	StartupPassed bool `json:"startupPassed,omitempty"`
+	// StartupSuccesses and StartupFailures count the results of the startup check in
+	// this run.
+	StartupSuccesses int `json:"startupSuccesses,omitempty"`
+	StartupFailures  int `json:"startupFailures,omitempty"`
 	// Log are the last results, the oldest first, also of runs before.
 	Log []HealthResult `json:"log,omitempty"`
 }
@@ -155,20 +161,26 @@ type HealthResult struct {
 }
 
 // Health reads how a container is; nil where no check was ever run, as with a
-// container without health check. active says that the container has a monitor.
+// container without health check. active says that the container has a monitor: until
+// the first check of a run it is starting, and its log is that of the run before.
 func (s *Store) Health(id string, active bool) (*Health, error) {
 	c := s.Roots.Container(id)
-	path := c.LastHealth()
+	h := new(Health)
+	err := os.ErrNotExist
 	if active {
-		path = c.Health()
+		err = jsonfile.Read(c.Health(), h)
 	}
-	var h Health
-	err := jsonfile.Read(path, &h)
+	if errors.Is(err, os.ErrNotExist) {
+		err = jsonfile.Read(c.LastHealth(), h)
+		if active {
+			h.Status, h.FailingStreak, h.StartupPassed = HealthStarting, 0, false
+		}
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &h, nil
+	return h, nil
 }

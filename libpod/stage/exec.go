@@ -10,7 +10,6 @@ import (
 
 	"skiff/libpod"
 	"skiff/runtime/hostfacts"
-	"skiff/runtime/sandbox"
 	"skiff/runtime/spec"
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -37,15 +36,8 @@ func execute(_ context.Context, e *libpod.Engine, id string) error {
 	if req.Files {
 		return executeFiles(id)
 	}
-	box, err := sandbox.Load(e.Roots.Sandboxes(), id)
+	box, o, err := furtherProgram(e, id, req)
 	if err != nil {
-		return err
-	}
-	o, err := e.ExecOptions(box, id, req)
-	if err != nil {
-		return err
-	}
-	if o.User, err = execUser(e, id, o.User); err != nil {
 		return err
 	}
 	o.Stdin, o.Stdout, o.Stderr = os.Stdin, os.Stdout, os.Stderr

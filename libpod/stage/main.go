@@ -1,9 +1,9 @@
 // Package stage is what skiff does for the monitor and for itself in processes
 // of their own: the start stage turns a stored config into a running container,
-// the exec stage adds a program to one, and teardown and remove do what only
-// root in a container's user namespace may do.
+// the exec stage adds a program to one, the health stage carries out a health check,
+// and teardown and remove do what only root in a container's user namespace may do.
 //
-// Not here: deciding when, which is libpod's, and waiting for anything, which is
+// Not here: deciding when, which is libpod's, and waiting for containers, which is
 // the monitor's.
 package stage
 
@@ -54,6 +54,8 @@ func Main(args []string) int {
 		return toMonitor(start(ctx, engine, id))
 	case libpod.InternalExec:
 		return toMonitor(execute(ctx, engine, id))
+	case libpod.InternalHealth:
+		return check(engine)
 	case libpod.InternalTeardown:
 		return report(engine.TakeDownLost(id))
 	case libpod.InternalRemove:

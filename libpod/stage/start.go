@@ -277,13 +277,14 @@ func (s *starter) warn(line string) { s.warnings = append(s.warnings, line) }
 // announce hands the created container to the monitor and waits for its word.
 func (s *starter) announce(box *sandbox.Sandbox, net *networkStep) error {
 	st := wire.Stage{
-		Version:  wire.Version,
-		Pid:      box.Pid(),
-		PidStart: box.PidStart(),
-		Network:  net.result.Status,
-		Teardown: net.result.Teardown,
-		OOMFiles: box.OOMFiles(),
-		Warnings: s.warnings,
+		Version:   wire.Version,
+		Pid:       box.Pid(),
+		PidStart:  box.PidStart(),
+		Network:   net.result.Status,
+		Teardown:  net.result.Teardown,
+		OOMFiles:  box.OOMFiles(),
+		Warnings:  s.warnings,
+		OpenFiles: sandbox.OpenFiles(),
 	}
 	st.Teardown.Cgroups = append(st.Teardown.Cgroups, box.Cgroups()...)
 	st.Teardown.Files = append(st.Teardown.Files, box.StateDir())

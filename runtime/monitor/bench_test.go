@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"skiff/runtime/wire"
 	"skiff/state"
 )
 
@@ -59,23 +58,27 @@ func rollup(t testing.TB, pid int, field string) int {
 const maxIdle = 1 << 20
 
 func TestIdleMemory(t *testing.T) {
-	check := &wire.Health{Config: state.Healthcheck{Interval: 250 * time.Millisecond}, Check: spec("true")}
 	for name, c := range map[string]struct {
 		script string
-		health *wire.Health
+		checks int
 	}{
-		"quiet":        {script: "read x"},
-		"after output": {script: "seq 1 100000; read x"},
-		"ten checks":   {script: "read x", health: check},
+		"quiet":          {script: "read x"},
+		"after output":   {script: "seq 1 100000; read x"},
+		"hundred checks": {script: "read x", checks: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, fake{Script: c.script})
 			b.program = buildProgram(t)
-			b.launch.Health = c.health
+			if c.checks > 0 {
+				b.checks("echo checked >>"+filepath.Join(b.fakeDir(), "checks"), state.Healthcheck{Interval: time.Millisecond})
+			}
 			b.launch.OpenStdin = true
 			s := b.start()
+			eventually(t, "so many checks", func() bool { return b.lines("checks") >= c.checks })
 			pid := s.Status().Monitor
-			time.Sleep(2500 * time.Millisecond) // what is measured is how it rests
+			if c.checks == 0 {
+				time.Sleep(2500 * time.Millisecond) // what is measured is how it rests
+			}
 			dirty := rollup(t, pid, "Private_Dirty")
 			tasks, _ := os.ReadDir("/proc/" + itoa(pid) + "/task")
 			t.Logf("private dirty %d KiB, rss %d KiB, %d threads", dirty>>10, rollup(t, pid, "Rss")>>10, len(tasks))

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/proctree"
 	"skiff/runtime/teardown"
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -42,7 +43,7 @@ func (m *monitor) ended(ws unix.WaitStatus) {
 	m.oom.look() // before systemd takes the counters away
 	problems := []error{teardown.Kill(s.Teardown.Cgroups)}
 	if len(s.Teardown.Cgroups) == 0 {
-		killOrphans()
+		proctree.KillChildren() // nothing else tells what is left of it
 	}
 	m.main.finish()
 	m.rules.close()

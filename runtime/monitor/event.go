@@ -78,11 +78,3 @@ func (m *monitor) noteExecDied(code int) {
 	died.ContainerExitCode = &code
 	m.logEvents(died)
 }
-
-// noteHealth logs that the container's health has changed, as Docker does; each
-// check is in the record of its health.
-func (m *monitor) noteHealth(status, output string, streak int) {
-	ev := m.event(event.HealthStatus)
-	ev.HealthStatus, ev.HealthLog, ev.HealthFailingStreak = status, output, streak
-	m.logEvents(ev)
-}

@@ -11,11 +11,9 @@ import (
 type execution struct {
 	m      *monitor
 	s      *session
-	client *conn  // nil for a health check
-	check  *check // nil for an exec
+	client *conn
 	pid    int
-	// status is what the client is told, nil for a health check.
-	status *state.Status
+	status *state.Status // what the client is told
 	// detached says that nobody waits for it.
 	detached bool
 	begun    bool // the stage has ended and the client knows
@@ -57,9 +55,6 @@ func (m *monitor) execute(st *stage, s *session, e *wire.Exec) *execution {
 	st.reported = func() {
 		x.pid = st.report.Pid
 		m.execs[x.pid] = x
-		if x.check != nil {
-			return // nobody is told, and each check would leave one behind
-		}
 		x.status = &state.Status{
 			Version: state.StatusVersion, BootID: m.l.BootID, Phase: state.Running,
 			Pid: x.pid, PidStart: st.report.PidStart,
@@ -108,7 +103,7 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 			delete(x.m.execs, st.report.Pid)
 		}
 		x.s.closeStreams()
-		x.failed(f)
+		x.client.last(wire.KindFailed, f)
 		return
 	}
 	if e.Terminal {
@@ -117,15 +112,13 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 			err = x.s.adoptTerminal(fd, e.OpenStdin)
 		}
 		if err != nil {
-			x.failed(wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
+			x.client.last(wire.KindFailed, wire.Failure{Message: "cannot exec: " + err.Error(), Code: 125})
 			return
 		}
 	}
 	x.s.listen()
 	x.begun = true
 	switch {
-	case x.check != nil:
-		x.check.begun()
 	case e.Detach:
 		x.client.last(wire.KindStarted, x.status)
 	default:
@@ -137,15 +130,6 @@ func (x *execution) staged(st *stage, e *wire.Exec, ws unix.WaitStatus) {
 	}
 }
 
-// failed tells that there will be no program.
-func (x *execution) failed(f wire.Failure) {
-	if x.check != nil {
-		x.check.ended(-1, f.Message)
-		return
-	}
-	x.client.last(wire.KindFailed, f)
-}
-
 // ended is called when the program was reaped.
 func (x *execution) ended(ws unix.WaitStatus) {
 	delete(x.m.execs, x.pid)
@@ -154,11 +138,6 @@ func (x *execution) ended(ws unix.WaitStatus) {
 		return
 	}
 	x.s.release()
-	x.s.keep = nil
-	if x.check != nil {
-		x.check.ended(exitCode(ws), x.check.output.String())
-		return
-	}
 	x.status.Phase = state.Exited
 	x.status.ExitCode = exitCode(ws)
 	if x.detached {

@@ -2,8 +2,10 @@ package monitor_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,6 +14,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/health"
 	"skiff/runtime/monitor"
 	"skiff/runtime/wire"
 	"skiff/state"
@@ -62,6 +65,8 @@ func playSkiff(dir, verb string) error {
 		return f.start(dir)
 	case "exec-stage":
 		return f.exec()
+	case "health-stage":
+		return f.check()
 	case "teardown":
 		return appendLine(filepath.Join(dir, "teardowns"), "teardown")
 	}
@@ -188,4 +193,36 @@ func (f *fake) exec() error {
 		return err
 	}
 	return wire.SendFDs(3, wire.KindStage, wire.Stage{Version: 1, Pid: pid, PidStart: 1}, nil)
+}
+
+// check plays the health stage; the command is a script.
+func (f *fake) check() error {
+	o, err := wire.ReadCheck(3)
+	if err != nil {
+		return err
+	}
+	os.Exit(health.Run(o, func(command json.RawMessage, out *os.File) (health.Program, error) {
+		var script string
+		if err := json.Unmarshal(command, &script); err != nil {
+			return nil, err
+		}
+		if text, ok := strings.CutPrefix(script, "fail "); ok {
+			return nil, errors.New(text)
+		}
+		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return running{cmd}, cmd.Start()
+	}).ExitStatus())
+	return nil
+}
+
+// running is a command as a health.Program.
+type running struct{ cmd *exec.Cmd }
+
+func (r running) Pid() int { return r.cmd.Process.Pid }
+
+func (r running) Wait() (int, error) {
+	r.cmd.Wait()
+	return r.cmd.ProcessState.ExitCode(), nil
 }

@@ -1,92 +1,120 @@
 package monitor
 
 import (
-	"bytes"
 	"cmp"
-	"path/filepath"
-	"slices"
+	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"skiff/runtime/health"
+	"skiff/runtime/proctree"
 	"skiff/runtime/wire"
 	"skiff/state"
-	"skiff/state/jsonfile"
 )
 
-// checkChurn is what one health check allocates, roughly.
-const checkChurn = 8 << 10
+// stageGrace is how much longer than its command a health stage may take.
+const stageGrace = 10 * time.Second
 
-// maxText bounds what is kept of the room for the record's text.
-const maxText = 32 << 10
-
-// health checks whether the container works. It lives as long as the monitor;
-// checks run while the container runs and is not paused.
-type health struct {
+// checks has a health stage check now and then whether the container works. It
+// lives as long as the monitor; checks run while the container runs and is not
+// paused.
+//
+// The stage does all there is to do for a check (runtime/health), and its exit
+// status says what it came to, since a check allocates nothing here: a heap that
+// grows is collected some day, and the collector's tables, once there, take more
+// than a monitor is to have (docs/decisions/0015-health.md).
+type checks struct {
 	m   *monitor
 	cfg wire.Health
-	rec state.Health
-	// successes and failures are those of the startup check in this run.
-	successes, failures int
+	// last is what the last check of this run said.
+	last wire.Outcome
 
-	timer *timer // until the next check
-	now   *check // that runs
+	stage *spawner // starts the health stage
+	pid   int      // of the stage while it runs, else 0
+	begun time.Time
+	late  bool // the stage takes too long
+
+	next  timer // begins a check
+	guard timer // ends a stage that hangs
 	// asked are clients that wait for the check that runs, queued those that came
 	// after it began and wait for the next.
 	asked, queued []*conn
 	// acting says that something is done about the container: who asked is told
 	// when it has come to an end.
 	acting bool
-	// text is room for the record's text, which is written at each check.
-	text  bytes.Buffer
-	ready bool // the service manager knows that the container is healthy
+	ready  bool // the service manager knows that the container is healthy
 }
 
-// newHealth goes on with the log of the container's last run, as Docker does.
-func newHealth(m *monitor, cfg wire.Health) *health {
-	h := &health{m: m, cfg: cfg}
-	jsonfile.Read(m.c.LastHealth(), &h.rec)
+func newChecks(m *monitor, cfg wire.Health) *checks {
+	h := &checks{m: m, cfg: cfg}
+	h.next.call, h.guard.call = h.run, h.overdue
 	return h
 }
 
-// reset begins the record of a new run.
-func (h *health) reset() {
+// reset begins a new run.
+func (h *checks) reset() {
 	h.acting = false
-	h.rec = state.Health{Version: state.HealthVersion, Status: state.HealthStarting, Log: h.rec.Log}
-	h.successes, h.failures = 0, 0
-	h.write(h.m.c.Health())
+	h.last = wire.Outcome{Status: state.HealthStarting}
+	health.Begin(h.m.c)
+	h.forget()
+}
+
+// forget has the next stage told anew what to check.
+func (h *checks) forget() {
+	h.stage.close()
+	h.stage = nil
+}
+
+// relaunched is called when the Launch is no longer what came from the engine.
+func (h *checks) relaunched() {
+	h.m.launch = nil
+	h.forget()
+}
+
+// order is what the stage is told, but for the Launch.
+func (h *checks) order() wire.Check {
+	return wire.Check{Pid: h.m.pid, StartedAt: h.m.status.StartedAt, OpenFiles: h.m.openFiles}
 }
 
 // startup says that it is the startup check's turn.
-func (h *health) startup() bool { return h.cfg.Config.Startup != nil && !h.rec.StartupPassed }
+func (h *checks) startup() bool { return h.cfg.Config.Startup != nil && !h.last.StartupPassed }
 
 // interval is the time from the end of one check, or the start, to the next.
 // False means that only the user runs checks.
-func (h *health) interval() (time.Duration, bool) {
-	c := h.cfg.Config
+func (h *checks) interval() (time.Duration, bool) {
+	c := &h.cfg.Config
 	if h.startup() {
 		return cmp.Or(c.Startup.Interval, state.HealthInterval), !c.Startup.Manual
 	}
-	if h.rec.Status == state.HealthStarting && time.Since(h.m.status.StartedAt) < c.StartPeriod {
+	if h.last.Status == state.HealthStarting && time.Since(h.m.status.StartedAt) < c.StartPeriod {
 		return cmp.Or(c.StartInterval, state.HealthStartInterval), !c.Manual
 	}
 	return cmp.Or(c.Interval, state.HealthInterval), !c.Manual
 }
 
+// limit is how long the check that is due may take.
+func (h *checks) limit() time.Duration {
+	if h.startup() {
+		return health.Limit(h.cfg.Config.Startup.Timeout)
+	}
+	return health.Limit(h.cfg.Config.Timeout)
+}
+
 // arm sets the time of the next check.
-func (h *health) arm() {
-	h.m.loop.stop(h.timer)
-	h.timer = nil
+func (h *checks) arm() {
+	h.m.loop.stop(&h.next)
 	if d, ok := h.interval(); ok {
-		h.timer = h.m.loop.after(d, h.run)
+		h.m.loop.start(&h.next, d)
 	}
 }
 
 // ask runs a check for a client: one that begins after it was asked for.
-func (h *health) ask(c *conn) {
+func (h *checks) ask(c *conn) {
 	c.role = roleCheck
-	if h.now != nil {
+	if h.pid != 0 {
 		h.queued = append(h.queued, c)
 		return
 	}
@@ -95,70 +123,97 @@ func (h *health) ask(c *conn) {
 }
 
 // run runs a check.
-func (h *health) run() {
-	h.m.loop.stop(h.timer)
-	h.timer = nil
-	if h.now != nil || h.m.doing != running || h.m.status.Phase != state.Running {
+func (h *checks) run() {
+	h.m.loop.stop(&h.next)
+	if h.pid != 0 || h.m.doing != running || h.m.status.Phase != state.Running {
 		return
 	}
-	h.m.churn += checkChurn
-	spec, timeout := h.cfg.Check, h.cfg.Config.Timeout
+	h.begun, h.late = time.Now(), false
+	if err := h.spawn(); err != nil {
+		h.finished(h.failed(health.FailedText(err.Error())))
+		return
+	}
+	h.m.loop.start(&h.guard, h.limit()+stageGrace)
+}
+
+// spawn starts the stage.
+func (h *checks) spawn() (err error) {
+	if h.stage == nil {
+		if len(h.m.launch) == 0 { // it is not what it was
+			if h.m.launch, err = json.Marshal(&h.m.l); err != nil {
+				return err
+			}
+		}
+		o := h.order()
+		if h.stage, err = newSpawner(h.m, "health-stage", wire.CheckText(&o, h.m.launch)); err != nil {
+			return err
+		}
+	}
+	h.pid, err = h.stage.spawn()
+	return err
+}
+
+// overdue ends a stage that hangs, with its command.
+func (h *checks) overdue() {
+	h.late = true
+	proctree.Kill(h.pid)
+}
+
+// reaped is called when the stage has ended.
+func (h *checks) reaped(ws unix.WaitStatus) {
+	h.m.loop.stop(&h.guard)
+	h.pid = 0
+	if ws.Exited() {
+		if o, ok := wire.ParseOutcome(ws.ExitStatus()); ok {
+			h.finished(o)
+			return
+		}
+	}
+	if health.Exiting(h.m.pid) {
+		return
+	}
+	switch errno := spawnErrno(ws); {
+	case h.late:
+		h.finished(h.failed(health.LateText(h.limit())))
+	case errno != 0:
+		h.finished(h.failed(health.FailedText("cannot run " + h.m.p.Engine[0] + ": " + errno.Error())))
+	case ws.Signaled():
+		h.finished(h.failed(health.FailedText("it was ended by signal " + unix.SignalName(ws.Signal()))))
+	default:
+		h.finished(h.failed(health.FailedText("it ended with status " + strconv.Itoa(ws.ExitStatus()))))
+	}
+}
+
+// failed takes into the record that there was no check.
+func (h *checks) failed(why string) wire.Outcome {
+	h.m.churn += 8 << 10 // what that allocates, roughly
+	h.m.busy()
+	o := h.order()
+	o.Launch = h.m.l
+	return health.Take(&o, state.HealthResult{Start: h.begun.UTC(), End: time.Now().UTC(), ExitCode: -1, Output: why})
+}
+
+// finished goes on after a check.
+func (h *checks) finished(o wire.Outcome) {
+	if o.Status == "" {
+		if !health.Exiting(h.m.pid) {
+			h.arm()
+		}
+		return // the container is at its end
+	}
+	action := h.cfg.Config.OnFailure
 	if h.startup() {
-		spec, timeout = h.cfg.Startup, h.cfg.Config.Startup.Timeout
+		action = state.HealthActionRestart
 	}
-	h.now = &check{
-		m: h.m, started: time.Now().UTC(), limit: cmp.Or(timeout, state.HealthTimeout),
-		output: capture{max: h.outputSize()}, mark: h.cfg.Config.MaxLogSize == 0, done: h.finished,
-	}
-	h.now.run(spec)
-}
-
-func (h *health) outputSize() int {
-	switch n := h.cfg.Config.MaxLogSize; {
-	case n == 0:
-		return state.HealthOutputSize
-	case n < 0:
-		return state.HealthOutputLimit
-	default:
-		return min(n, state.HealthOutputLimit)
-	}
-}
-
-func (h *health) logCount() int {
-	switch n := h.cfg.Config.MaxLogCount; {
-	case n == 0:
-		return state.HealthLogCount
-	case n < 0:
-		return state.HealthLogLimit
-	default:
-		return min(n, state.HealthLogLimit)
-	}
-}
-
-// finished is called when a check has ended by itself or by its time limit.
-func (h *health) finished(r state.HealthResult) {
-	h.now = nil
-	if h.m.exiting() {
-		return // it ended with the container, which says nothing
-	}
-	before := h.rec.Status
-	word, act := h.judge(r)
-	h.rec.Log = append(h.rec.Log, r)
-	if over := len(h.rec.Log) - h.logCount(); over > 0 {
-		h.rec.Log = slices.Delete(h.rec.Log, 0, over)
-	}
-	h.write(h.m.c.Health())
-	if h.rec.Status != before {
-		h.m.noteHealth(string(h.rec.Status), r.Output, h.rec.FailingStreak)
-	}
-	h.export()
-	if h.rec.Status == state.HealthHealthy {
+	h.last = o
+	if o.Status == state.HealthHealthy {
 		h.tellReady()
 	}
-	h.acting = h.m.act(act) || h.acting
-	h.m.busy()
+	if o.Act {
+		h.acting = h.m.act(action) || h.acting
+	}
 	if !h.acting {
-		h.answer(word)
+		h.answer(o.Word)
 	}
 	if !h.acting && len(h.asked) > 0 {
 		h.run()
@@ -167,48 +222,8 @@ func (h *health) finished(r state.HealthResult) {
 	}
 }
 
-// judge takes a result into the record. word is how the check went, and act what
-// is to be done about it.
-//
-// A failure in the start period of a container that was not healthy yet does not
-// count. Docker: daemon/health.go, handleProbeResult.
-func (h *health) judge(r state.HealthResult) (word, act string) {
-	c, rec := &h.cfg.Config, &h.rec
-	if h.startup() {
-		return h.judgeStartup(r)
-	}
-	if r.ExitCode == 0 {
-		rec.Status, rec.FailingStreak = state.HealthHealthy, 0
-		return state.HealthHealthy, ""
-	}
-	if rec.Status == state.HealthStarting && r.Start.Sub(h.m.status.StartedAt) < c.StartPeriod {
-		return state.HealthUnhealthy, ""
-	}
-	rec.FailingStreak++
-	if rec.FailingStreak < cmp.Or(c.Retries, state.HealthRetries) {
-		return state.HealthUnhealthy, ""
-	}
-	rec.Status = state.HealthUnhealthy
-	return state.HealthUnhealthy, c.OnFailure
-}
-
-func (h *health) judgeStartup(r state.HealthResult) (word, act string) {
-	s := h.cfg.Config.Startup
-	if r.ExitCode != 0 {
-		if h.failures++; s.Retries > 0 && h.failures >= s.Retries {
-			act = state.HealthActionRestart
-		}
-		return state.HealthStarting, act
-	}
-	if h.successes++; h.successes >= s.Successes {
-		h.rec.StartupPassed = true
-		h.rec.Status, h.rec.FailingStreak = state.HealthHealthy, 0
-	}
-	return state.HealthHealthy, ""
-}
-
 // answer tells who asked for the check that has ended how it went.
-func (h *health) answer(word string) {
+func (h *checks) answer(word string) {
 	asked := h.asked
 	h.asked, h.queued = h.queued, nil
 	for _, c := range asked {
@@ -216,20 +231,26 @@ func (h *health) answer(word string) {
 	}
 }
 
-// suspend stops checking: the container is paused. What a check comes to that
-// was cut off does not count.
-func (h *health) suspend() {
-	h.m.loop.stop(h.timer)
-	h.timer = nil
-	if h.now != nil {
-		h.now.cancel()
-		h.now = nil
+// suspend stops checking, and nobody writes the record any more. What a check
+// comes to that was cut off does not count.
+func (h *checks) suspend() {
+	h.m.loop.stop(&h.next)
+	h.m.loop.stop(&h.guard)
+	if h.pid == 0 {
+		return
 	}
+	proctree.Kill(h.pid)
+	for {
+		if _, err := unix.Wait4(h.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	h.pid = 0
 }
 
 // answerAll tells all who wait that the container was stopped, or what it was
 // stopped for.
-func (h *health) answerAll() {
+func (h *checks) answerAll() {
 	word := state.HealthStopped
 	if h.acting {
 		word = state.HealthUnhealthy
@@ -241,50 +262,10 @@ func (h *health) answerAll() {
 
 // end stops checking a container that has ended. What is left is the record for
 // those who look at it.
-func (h *health) end() {
+func (h *checks) end() {
 	h.suspend()
-	if h.rec.Status != state.HealthUnhealthy {
-		h.rec.Status, h.rec.FailingStreak = state.HealthStopped, 0
-	}
-	h.write(h.m.c.Health())
-	if !h.m.l.AutoRemove {
-		h.write(h.m.c.LastHealth())
-	}
-}
-
-// write keeps the record. A disk that is full costs the result and no more.
-func (h *health) write(path string) {
-	jsonfile.WriteIn(path, &h.rec, jsonfile.Volatile, &h.text)
-	if h.text.Cap() > maxText {
-		h.text = bytes.Buffer{}
-	}
-}
-
-// healthLog is the record in the form in which Podman keeps it.
-type healthLog struct {
-	Status        string
-	FailingStreak int
-	Log           []healthLogEntry
-}
-
-type healthLogEntry struct {
-	Start, End time.Time
-	ExitCode   int
-	Output     string
-}
-
-// export writes a copy of the record to the directory that the user named.
-func (h *health) export() {
-	dir := h.cfg.Config.LogDestination
-	if !filepath.IsAbs(dir) {
-		return
-	}
-	out := healthLog{Status: h.rec.Status, FailingStreak: h.rec.FailingStreak}
-	for _, r := range h.rec.Log {
-		out.Log = append(out.Log, healthLogEntry{r.Start, r.End, r.ExitCode, r.Output})
-	}
-	path := filepath.Join(dir, h.m.l.ID+"-healthcheck.log")
-	jsonfile.Write(path, out, jsonfile.Volatile)
+	h.forget()
+	health.End(h.m.c, !h.m.l.AutoRemove)
 }
 
 // act does what the user wants done about an unhealthy container, and reports
@@ -308,28 +289,8 @@ func (m *monitor) act(action string) bool {
 	return true
 }
 
-// exiting says that the first process is at its end. The kernel ends all other
-// processes of its pid namespace before it reports that, so their ends come first.
-func (m *monitor) exiting() bool {
-	if m.pid == 0 {
-		return true
-	}
-	data, err := jsonfile.ReadAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(m.pid)+"/stat", m.chunk)
-	if err != nil {
-		return false
-	}
-	rest := data[bytes.LastIndexByte(data, ')')+1:] // its name may hold anything
-	const flagsField, exitingFlag = 9, 0x4          // proc_pid_stat(5), the name is field 2; PF_EXITING, include/linux/sched.h
-	for range flagsField - 2 {
-		_, rest, _ = bytes.Cut(rest, []byte(" "))
-	}
-	field, _, _ := bytes.Cut(rest, []byte(" "))
-	flags, err := strconv.ParseUint(string(field), 10, 64)
-	return err == nil && flags&exitingFlag != 0
-}
-
 // tellReady tells the service manager once that the container works.
-func (h *health) tellReady() {
+func (h *checks) tellReady() {
 	if h.ready || h.m.l.ReadySocket == "" {
 		return
 	}

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,10 +72,19 @@ func (l *loop) remove(w *watch) {
 
 // after calls f once, d from now, unless the timer is stopped.
 func (l *loop) after(d time.Duration, f func()) *timer {
-	t := &timer{at: time.Now().Add(d), call: f}
-	l.timers = append(l.timers, t)
+	t := &timer{call: f}
+	l.start(t, d)
 	return t
 }
+
+// start has a timer that does not run call once, d from now, unless it is stopped.
+func (l *loop) start(t *timer, d time.Duration) {
+	t.at = time.Now().Add(d)
+	l.timers = append(l.timers, t)
+}
+
+// waits says that a timer runs.
+func (l *loop) waits(t *timer) bool { return slices.Contains(l.timers, t) }
 
 // stop takes a timer out; nil and one that has run are allowed.
 func (l *loop) stop(t *timer) {

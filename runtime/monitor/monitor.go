@@ -44,13 +44,15 @@ const (
 )
 
 type monitor struct {
-	loop  *loop
-	p     wire.Prepare
-	l     wire.Launch
-	c     dirs.Container
-	env   []string // for skiff's internal commands
-	chunk []byte   // the one buffer that everything is read into
-	null  int      // /dev/null
+	loop *loop
+	p    wire.Prepare
+	l    wire.Launch
+	// launch is the text of l, for health stages; empty once that has changed.
+	launch []byte
+	c      dirs.Container
+	env    []string // for skiff's internal commands
+	chunk  []byte   // the one buffer that everything is read into
+	null   int      // /dev/null
 	// direct are the caller's own streams where the container gets those.
 	direct []int
 	// extra are descriptors of the caller's for the first process.
@@ -70,6 +72,7 @@ type monitor struct {
 	// early is a start stage that waits for its KindBegin.
 	early  *stage
 	execs  map[int]*execution // by process id
+	reaped []child            // room for reap
 	status state.Status
 	last   *state.Status // of the last run before the present one
 	// pid is the first process while it is not reaped, else 0; pending is its
@@ -89,7 +92,10 @@ type monitor struct {
 	resolver  *resolver.Resolver
 	resolving *watch
 
-	health *health // nil without health check
+	health *checks // nil without health check
+	// openFiles is the soft limit of open files that Go's package syscall has raised
+	// for this process and sets back for those that it starts; 0 if not known.
+	openFiles uint64
 
 	restart      restarter
 	stopping     bool // by the user: no restart
@@ -181,7 +187,7 @@ func (m *monitor) begin() (err error) {
 	}
 	m.main = newSession(m)
 	if m.l.Health != nil {
-		m.health = newHealth(m, *m.l.Health)
+		m.health = newChecks(m, *m.l.Health)
 	}
 	m.main.terminal, m.main.once, m.main.size = m.l.Terminal, m.l.StdinOnce, m.l.Size
 	if m.l.NotifySocket != "" {
@@ -217,7 +223,7 @@ func (m *monitor) begin() (err error) {
 }
 
 func (m *monitor) readPrepare() error {
-	fds, err := read(wire.KindPrepare, &m.p)
+	_, fds, err := read(wire.KindPrepare, &m.p)
 	closeAll(fds)
 	if err != nil {
 		return err
@@ -234,8 +240,11 @@ func (m *monitor) readPrepare() error {
 
 func (m *monitor) readLaunch() error {
 	var err error
-	if m.extra, err = read(wire.KindLaunch, &m.l); err != nil {
+	if m.launch, m.extra, err = read(wire.KindLaunch, &m.l); err != nil {
 		return err
+	}
+	if m.l.Health == nil {
+		m.launch = nil
 	}
 	if m.l.ID != m.p.ID || m.l.DataDir == "" || m.l.RunDir == "" {
 		return errors.New("cannot launch: the message is not complete")
@@ -246,21 +255,21 @@ func (m *monitor) readLaunch() error {
 }
 
 // read takes the next message of the launching connection, which has to be of
-// the kind, and gives the descriptors that came with it.
-func read(want wire.Kind, v any) ([]int, error) {
-	k, payload, fds, err := wire.ReceiveFDs(launchFD)
+// the kind, and gives its text and the descriptors that came with it.
+func read(want wire.Kind, v any) (text []byte, fds []int, err error) {
+	k, text, fds, err := wire.ReceiveFDs(launchFD)
 	if err == nil && k != want {
 		closeAll(fds)
-		return nil, fmt.Errorf("cannot launch: a message of kind %q came instead of %q", byte(k), byte(want))
+		return nil, nil, fmt.Errorf("cannot launch: a message of kind %q came instead of %q", byte(k), byte(want))
 	}
 	if err == nil {
-		err = json.Unmarshal(payload, v)
+		err = json.Unmarshal(text, v)
 	}
 	if err != nil {
 		closeAll(fds)
-		return nil, fmt.Errorf("cannot read what to launch: %w", err)
+		return nil, nil, fmt.Errorf("cannot read what to launch: %w", err)
 	}
-	return fds, nil
+	return text, fds, nil
 }
 
 func closeAll(fds []int) {

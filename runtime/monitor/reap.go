@@ -16,10 +16,13 @@ type child struct {
 }
 
 // reap collects all ended children: stages, the first process, those started by
-// exec, and orphans that became ours. Stages come first, because they tell
+// exec, health stages, and orphans that became ours. Stages come first, because they tell
 // which processes theirs were.
 func (m *monitor) reap() {
-	var ended []child
+	// What follows may come back here, and then needs room of its own.
+	ended := m.reaped[:0]
+	m.reaped = nil
+	defer func() { m.reaped = ended[:0] }()
 	for {
 		var ws unix.WaitStatus
 		var used unix.Rusage
@@ -47,7 +50,8 @@ func (m *monitor) reap() {
 			m.status.Usage = c.used
 		}
 		if c.pid == m.pid && m.doing == starting {
-			m.pending = &c.ws
+			ws := c.ws
+			m.pending = &ws
 		}
 	}
 	for _, c := range ended {
@@ -64,6 +68,8 @@ func (m *monitor) reap() {
 	for _, c := range ended {
 		if x := m.execs[c.pid]; x != nil {
 			x.ended(c.ws)
+		} else if h := m.health; h != nil && h.pid == c.pid {
+			h.reaped(c.ws)
 		}
 	}
 	for _, c := range ended {

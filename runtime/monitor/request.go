@@ -137,6 +137,9 @@ func (m *monitor) update(req *wire.Request) {
 		if m.log != nil {
 			m.log.Rename(req.Name)
 		}
+		if m.health != nil {
+			m.health.relaunched()
+		}
 	}
 }
 

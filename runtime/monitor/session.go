@@ -17,7 +17,6 @@ type session struct {
 	terminal bool
 	once     bool // the first client to leave ends stdin, unless it is a terminal
 	log      *logfile.Writer
-	keep     *capture // gets the output, of both streams
 
 	outlets []*outlet
 	in      *inlet // nil: stdin is not ours
@@ -106,9 +105,6 @@ func (s *session) emit(k wire.Kind, frame []byte) {
 	}
 	if s.log != nil {
 		s.log.Write(stream, frame[frameHeader:])
-	}
-	if s.keep != nil {
-		s.keep.add(frame[frameHeader:])
 	}
 	frame[0] = byte(k)
 	binary.BigEndian.PutUint32(frame[1:frameHeader], uint32(len(frame)-frameHeader))

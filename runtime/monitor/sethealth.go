@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 
+	"skiff/runtime/health"
 	"skiff/runtime/wire"
 	"skiff/state"
 )
@@ -15,6 +16,7 @@ func (m *monitor) setHealth(cfg wire.Health) {
 		m.l.Health = nil
 		if m.health != nil {
 			m.health.suspend()
+			m.health.forget()
 			m.health.answerAll()
 			m.health = nil
 			os.Remove(m.c.Health())
@@ -26,41 +28,39 @@ func (m *monitor) setHealth(cfg wire.Health) {
 		m.health.replace(cfg)
 		return
 	}
-	m.health = newHealth(m, cfg)
+	m.health = newChecks(m, cfg)
+	m.health.relaunched()
 	if m.doing == running {
 		m.health.reset()
 		m.health.arm()
 	}
 }
 
-// replace goes on with another check. One that runs is given up where another
-// command takes its place: what it says no longer counts, and who waits for it is
-// told what the new one says. The status stays until then.
-func (h *health) replace(cfg wire.Health) {
+// replace goes on with another check. One that runs is given up, since what it
+// says no longer counts, and made anew at once; who waits for it is told what the
+// new one says. The status stays until then.
+func (h *checks) replace(cfg wire.Health) {
 	before, _ := h.interval()
-	other := !bytes.Equal(h.cfg.Check, cfg.Check) || !bytes.Equal(h.cfg.Startup, cfg.Startup)
-	if other {
-		h.rec.FailingStreak, h.successes, h.failures = 0, 0, 0
-	}
-	if h.cfg.Config.Startup == nil && h.rec.Status != state.HealthStarting {
-		h.rec.StartupPassed = true // it has worked, or had its time, before
-	}
+	old := h.cfg
+	other := !bytes.Equal(old.Check, cfg.Check) || !bytes.Equal(old.Startup, cfg.Startup)
 	h.cfg = cfg
-	if h.m.doing != running || h.m.status.Phase != state.Running {
+	h.relaunched()
+	if h.m.doing != running {
 		return
 	}
-	if other {
-		h.write(h.m.c.Health())
+	ran, waited := h.pid != 0, h.m.loop.waits(&h.next)
+	if ran {
 		h.suspend()
 	}
-	if h.now != nil {
+	h.last = health.Replace(h.m.c, &old.Config, other)
+	if h.acting || h.m.status.Phase != state.Running {
 		return
 	}
-	if len(h.asked) > 0 && !h.acting {
+	after, _ := h.interval()
+	switch {
+	case ran:
 		h.run()
-		return
-	}
-	if after, _ := h.interval(); h.timer == nil || after != before {
+	case other || !waited || after != before:
 		h.arm()
 	}
 }

@@ -81,7 +81,7 @@ func (m *monitor) created(st *stage) error {
 	if err := m.answerNames(r.Network, sockets); err != nil {
 		return err
 	}
-	m.warnings = r.Warnings
+	m.warnings, m.openFiles = r.Warnings, r.OpenFiles
 	m.pid = r.Pid
 	m.watchOOM(r.OOMFiles)
 	if m.l.Terminal {

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,9 +78,17 @@ static void join_own(void)
 // process that does it, for Warm to reap; 0 without one.
 int skiff_joins, skiff_warmer;
 
+// skiff_files is the soft limit of open files, which Go's package syscall raises.
+unsigned long skiff_files;
+
 __attribute__((constructor)) static void warm(void)
 {
-	if (getenv("_LIBCONTAINER_INITPIPE") || !(skiff_joins = joins()) || geteuid())
+	if (getenv("_LIBCONTAINER_INITPIPE") || !(skiff_joins = joins()))
+		return;
+	struct rlimit files;
+	if (!getrlimit(RLIMIT_NOFILE, &files))
+		skiff_files = files.rlim_cur;
+	if (geteuid())
 		return; // an ordinary user's process cannot be helped
 	// A process, since nothing here may have threads before Go has. It sends no
 	// signal when it ends.

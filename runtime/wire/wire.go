@@ -335,6 +335,9 @@ type Stage struct {
 	// Watch is how the monitor learns that packet rules are gone; nil where there
 	// are none.
 	Watch *Watch `json:"watch,omitempty"`
+	// OpenFiles is the stage's own soft limit of open files as it began, which is
+	// that of the user; 0 if not known.
+	OpenFiles uint64 `json:"openFiles,omitempty"`
 }
 
 // Watch says which of the descriptors that come with a Stage tell that somebody may

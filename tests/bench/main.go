@@ -72,6 +72,7 @@ func (b *bench) measure() error {
 		{"syncs and programs of a run", b.trace},
 		{"16 runs at once", b.together},
 		{"idle memory", b.memory},
+		{"memory after 1000 health checks", b.checked},
 		{"pull", b.pull},
 		{"ps -a of many", b.many},
 		{"build", b.builds},

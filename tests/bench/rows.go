@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"skiff/tests/images"
 	"skiff/tests/registry"
@@ -221,6 +222,33 @@ func (b *bench) memory(string) error {
 	}
 	mb := median(mine) / 1024
 	b.row("idle memory per container: conmon", fmt.Sprintf("%.2f MB", mb), theirs, "", "<= 1 MB", mb <= 1)
+	return nil
+}
+
+// checked measures a monitor after many health checks, which are to leave nothing.
+func (b *bench) checked(string) error {
+	const n = 1000
+	name := "checked"
+	if err := done(b.sk("run", "-d", "--name", name, "--network", "none", "--health-cmd", "echo >>/checks", "--health-interval", "1ms",
+		busybox, "sleep", "100000")); err != nil {
+		return err
+	}
+	defer b.quiet(b.sk("rm", "-f", "-t", "0", name))
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Second) {
+		out, err := b.sk("exec", name, "sh", "-c", "wc -l </checks").Output()
+		if done, _ := strconv.Atoi(strings.TrimSpace(string(out))); done >= n {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("there were only %q checks: %v", out, err)
+		}
+	}
+	mine := privateDirty(b.top + "/data/programs/monitor")
+	if len(mine) != 1 {
+		return fmt.Errorf("found %d monitors, not one", len(mine))
+	}
+	mb := mine[0] / 1024
+	b.row("memory after 1000 health checks", fmt.Sprintf("%.2f MB", mb), "", "", "<= 1 MB", mb <= 1)
 	return nil
 }
 

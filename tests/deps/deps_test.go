@@ -50,7 +50,8 @@ func TestSmallPrograms(t *testing.T) {
 		allowed []string
 	}{
 		{"./runtime/monitor/main", []string{"golang.org/x/sys", "skiff/state", "skiff/runtime/wire",
-			"skiff/runtime/logfile", "skiff/runtime/resolver", "skiff/runtime/teardown", "skiff/runtime/monitor"}},
+			"skiff/runtime/logfile", "skiff/runtime/resolver", "skiff/runtime/teardown", "skiff/runtime/health",
+			"skiff/runtime/proctree", "skiff/runtime/monitor"}},
 		{"./runtime/init", []string{"golang.org/x/sys", "skiff/runtime/init"}},
 		{"./rootfs/welcome/server", []string{"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
 			"golang.org/x/crypto", "skiff/rootfs/welcome"}},
@@ -169,7 +170,7 @@ func TestLedger(t *testing.T) {
 		most            int // packages that are not of the standard library
 	}{
 		{"skiff", ".", "1", 190},
-		{"monitor", "./runtime/monitor/main", "0", 14},
+		{"monitor", "./runtime/monitor/main", "0", 16},
 		{"init", "./runtime/init", "0", 4},
 		{"image tool", "./rootfs/imagetool", "0", 700},
 	}

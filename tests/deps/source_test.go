@@ -176,7 +176,7 @@ func TestForbiddenCalls(t *testing.T) {
 // isParent reports whether the file is of a program that signals its own
 // children before it reaps them: until then their numbers are theirs.
 func isParent(path string) bool {
-	return strings.HasPrefix(path, "runtime/monitor/") || strings.HasPrefix(path, "runtime/init/")
+	return strings.HasPrefix(path, "runtime/monitor/") || strings.HasPrefix(path, "runtime/proctree/") || strings.HasPrefix(path, "runtime/init/")
 }
 
 func sorted[V any](m map[string]V) []string {

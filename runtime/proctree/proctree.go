@@ -1,4 +1,7 @@
-package monitor
+// Package proctree ends processes with all that they started.
+//
+// Not here: whose they are, and processes by their cgroup, which is teardown's.
+package proctree
 
 import (
 	"bytes"
@@ -9,36 +12,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// treeDepth bounds how far killTree follows a chain of processes, and treeSize
-// how many it ends.
+// treeDepth bounds how far a chain of processes is followed, and treeSize how many
+// are ended.
 const (
 	treeDepth = 64
 	treeSize  = 4096
 )
 
-// killTree kills a program that was started in the container with all that it
-// started and that still hangs on it. pid is our child and not reaped, so its
-// number is its own; those below it are stopped first, so that none can slip
-// away by starting another.
+// Kill kills a child of this process, which is not reaped, with all that it started
+// and that still hangs on it. As the child is not reaped, its number is its own;
+// those below it are stopped first, so that none can slip away by starting another.
 //
-// Without CONFIG_PROC_CHILDREN it is the program's process group alone.
-func killTree(pid int) {
+// Without CONFIG_PROC_CHILDREN it is the process and its group alone.
+func Kill(pid int) {
 	if pid <= 0 {
 		return
 	}
 	unix.Kill(pid, unix.SIGSTOP)
 	left := treeSize
 	killBelow(pid, treeDepth, &left)
-	// The exec stage made it the leader of a session: its number names its group
-	// for as long as it is not reaped.
+	// A child of its child may just have made its own child that of pid
+	// (CLONE_PARENT), as runc's way into a container does.
+	killBelow(pid, treeDepth, &left)
+	// Where it is the leader of a group, as what exec starts, its number names the
+	// group for as long as it is not reaped.
 	unix.Kill(-pid, unix.SIGKILL)
 	unix.Kill(pid, unix.SIGKILL)
 }
 
-// killOrphans kills all that hangs on this process once the first process has
-// ended: what is left of a container that shares its pid namespace and has no
-// cgroup by which to find it.
-func killOrphans() {
+// KillChildren kills all that hangs on this process.
+func KillChildren() {
 	left := treeSize
 	killBelow(os.Getpid(), treeDepth, &left)
 }
