@@ -22,7 +22,7 @@ func mountsOf(s, cwd string) ([]state.Mount, error) {
 	case parse.Glob:
 		return matches(m)
 	case state.MountBind:
-		if _, err := os.Stat(m.Source); err != nil {
+		if _, err := os.Stat(m.Source); err != nil && !m.MakeSource {
 			return nil, fmt.Errorf("invalid mount %q: the bind source path does not exist: %w", s, err)
 		}
 	case state.MountTmpfs:

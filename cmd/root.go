@@ -111,10 +111,12 @@ func objects() []command {
 		{name: "volume exists", new: newVolumeExists},
 		{name: "volume inspect", new: newVolumeInspect},
 		{name: "volume ls", aliases: []string{"volume list"}, new: newVolumeList},
+		{name: "volume mount", new: newVolumeMount},
 		{name: "volume prune", new: newVolumePrune},
 		{name: "volume rm", aliases: []string{"volume remove"}, new: newVolumeRm},
 		{name: "volume export", new: newVolumeExport},
 		{name: "volume import", new: newVolumeImport},
+		{name: "volume unmount", aliases: []string{"volume umount"}, new: newVolumeUnmount},
 		// Pods.
 		{name: "pod ls", aliases: []string{"pod list", "pod ps"}, new: newPodList},
 		{name: "pod rm", new: newPodRm},

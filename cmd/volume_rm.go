@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,7 +18,7 @@ func newVolumeRm(app *App) *cli.Command {
 		Usage:     "Remove volumes",
 		ArgsUsage: "VOLUME [VOLUME...]",
 		Description: `Removes volumes with their content. One that a container mounts, whether it runs
-or not, is not removed.
+or not, is removed only with --force, and the container with it.
 Exit status 1: one of them does not exist; 2: one of them is used.
 
 Examples:
@@ -25,7 +26,8 @@ skiff volume rm web-data
 skiff volume rm --all`,
 		Flags: []cli.Flag{
 			toggle("Remove all volumes", "all", "a"),
-			toggle("Do not complain about volumes that do not exist", "force", "f"),
+			toggle("Remove the containers that mount them too, and do not complain about volumes that do not exist", "force", "f"),
+			number("With --force, `seconds` that containers have to end before they are killed, -1 for ever", "time", "t", "timeout"),
 		},
 		Action: func(c *cli.Context) error { return removeVolumes(app, c) },
 	}
@@ -51,9 +53,20 @@ func removeVolumes(app *App, c *cli.Context) error {
 			names = append(names, v.Name)
 		}
 	}
+	var wait *int
+	if c.IsSet("time") {
+		n := c.Int("time")
+		wait = &n
+	}
 	remove := func(name string) (string, error) {
-		err := e.RemoveVolume(c.Context, name)
-		if app.Docker && c.Bool("force") && errors.Is(err, state.ErrNotFound) {
+		if !c.Bool("force") {
+			return name, e.RemoveVolume(c.Context, name)
+		}
+		if !app.Docker {
+			return name, e.ForceRemoveVolume(c.Context, name, wait)
+		}
+		err := e.RemoveVolume(c.Context, name) // Docker keeps what is used
+		if errors.Is(err, state.ErrNotFound) {
 			err = nil // Docker names it as it does those that are gone now
 		}
 		return name, err
@@ -88,21 +101,14 @@ func pruneVolumes(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	what := "all anonymous volumes"
-	switch {
-	case c.Bool("all") && app.Docker:
-		what = "all local volumes"
-	case c.Bool("all"):
-		what = "all volumes"
-	case app.Docker:
-		what = "anonymous local volumes"
-	}
-	if !c.Bool("force") && !confirmed(app, "This will remove "+what+" not used by at least one container.") {
-		return nil
-	}
 	e, err := app.Engine()
 	if err != nil {
 		return err
+	}
+	if !c.Bool("force") {
+		if yes, err := confirmedPrune(app, e, c.Bool("all"), filters); err != nil || !yes {
+			return err
+		}
 	}
 	removed, freed, err := e.PruneVolumesMeasured(c.Context, c.Bool("all"), filters)
 	if err != nil && len(removed) == 0 {
@@ -117,4 +123,34 @@ func pruneVolumes(app *App, c *cli.Context) error {
 		fmt.Fprintln(app.Out, name)
 	}
 	return err
+}
+
+// confirmedPrune asks; called as podman or skiff it first says what would go.
+func confirmedPrune(app *App, e *libpod.Engine, all bool, filters []libpod.Filter) (bool, error) {
+	what := "all anonymous volumes"
+	switch {
+	case all && app.Docker:
+		what = "all local volumes"
+	case all:
+		what = "all volumes"
+	case app.Docker:
+		what = "anonymous local volumes"
+	}
+	warning := "This will remove " + what + " not used by at least one container."
+	if app.Docker {
+		return confirmed(app, warning), nil
+	}
+	names, err := e.PrunableVolumes(all, filters)
+	if err != nil {
+		return false, err
+	}
+	if len(names) == 0 {
+		none := "No dangling anonymous volumes found"
+		if all {
+			none = "No dangling volumes found"
+		}
+		fmt.Fprintf(app.Out, "WARNING! %s\n%s\n", warning, none)
+		return false, nil
+	}
+	return confirmed(app, warning+"\nThe following volumes will be removed:\n"+strings.Join(names, "\n")), nil
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
+	"skiff/rootfs/layer"
 	"skiff/rootfs/volume"
 	"skiff/state"
 	"skiff/state/event"
@@ -57,7 +59,7 @@ type Volume struct {
 	Users      int
 }
 
-// volumeUsers gives the names of the containers that mount each volume.
+// volumeUsers gives the ids of the containers that mount each volume.
 func (e *Engine) volumeUsers() (map[string][]string, error) {
 	ids, err := e.Store.IDs()
 	if err != nil {
@@ -76,7 +78,7 @@ func (e *Engine) volumeUsers() (map[string][]string, error) {
 		for _, m := range cfg.Mounts {
 			if m.Type == state.MountVolume && !seen[m.Source] {
 				seen[m.Source] = true
-				users[m.Source] = append(users[m.Source], cfg.Name)
+				users[m.Source] = append(users[m.Source], id)
 			}
 		}
 	}
@@ -180,6 +182,25 @@ func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 	})
 }
 
+// ForceRemoveVolume removes a volume with the containers that mount it, which have
+// stopTime seconds to end; nil kills them at once. Podman: volume rm --force.
+func (e *Engine) ForceRemoveVolume(ctx context.Context, name string, stopTime *int) error {
+	if _, err := e.Volumes.Load(name); err != nil {
+		return err
+	}
+	users, err := e.volumeUsers()
+	if err != nil {
+		return err
+	}
+	for _, id := range users[name] {
+		err := e.Remove(ctx, id, RemoveOptions{Force: true, Time: stopTime})
+		if err != nil && !errors.Is(err, state.ErrNotFound) {
+			return fmt.Errorf("cannot remove volume %q: %w", name, err)
+		}
+	}
+	return e.RemoveVolume(ctx, name)
+}
+
 // discardVolume removes a container's anonymous volume, unless another
 // container mounts it too.
 func (e *Engine) discardVolume(ctx context.Context, name string) error {
@@ -193,7 +214,14 @@ func (e *Engine) discardVolume(ctx context.Context, name string) error {
 // removeVolume removes it here, or where an ordinary user's containers left
 // files of other owners in it, as root of the user's namespace.
 func (e *Engine) removeVolume(ctx context.Context, name string, users func() ([]string, error)) error {
-	err := e.Volumes.Remove(name, users)
+	shown := e.Roots.VolumeMount(name)
+	err := e.Volumes.Remove(name, func() ([]string, error) {
+		used, err := users()
+		if err == nil && len(used) == 0 && layer.Mounted(shown) {
+			err = layer.Unmount(shown, true)
+		}
+		return used, err
+	})
 	if e.Rootless() && errors.Is(err, fs.ErrPermission) {
 		err = e.inUserNamespace(ctx, InternalRemoveVolume, name)
 	}
@@ -212,20 +240,43 @@ func (e *Engine) RemoveVolumeFiles(name string) error {
 	})
 }
 
+// PrunableVolumes gives the names of those that PruneVolumes would remove.
+func (e *Engine) PrunableVolumes(all bool, filters []Filter) ([]string, error) {
+	vols, err := e.prunable(all, filters)
+	var names []string
+	for _, v := range vols {
+		names = append(names, v.Name)
+	}
+	if len(names) > 0 {
+		err = nil // who prunes is told
+	}
+	return names, err
+}
+
+// prunable are the volumes that no container mounts. Those that cannot be read are
+// in the error.
+func (e *Engine) prunable(all bool, filters []Filter) ([]Volume, error) {
+	filters = slices.DeleteFunc(slices.Clone(filters), func(f Filter) bool { // Docker: --filter all=true
+		if f.Key == "all" {
+			all, _ = strconv.ParseBool(f.Value)
+		}
+		return f.Key == "all"
+	})
+	if !all {
+		filters = append(filters, Filter{Key: "anonymous", Value: "true"})
+	}
+	vols, err := e.VolumeList(filters)
+	return slices.DeleteFunc(vols, func(v Volume) bool { return v.Users > 0 }), err
+}
+
 // PruneVolumes removes the volumes that no container mounts and that match the
 // filters, and gives their names. Without all it removes only anonymous ones,
 // as docker does.
 func (e *Engine) PruneVolumes(ctx context.Context, all bool, filters []Filter) ([]string, error) {
-	if !all {
-		filters = append(filters[:len(filters):len(filters)], Filter{Key: "anonymous", Value: "true"})
-	}
-	vols, unreadable := e.VolumeList(filters)
+	vols, unreadable := e.prunable(all, filters)
 	errs := []error{unreadable}
 	var removed []string
 	for _, v := range vols {
-		if v.Users > 0 {
-			continue
-		}
 		err := e.RemoveVolume(ctx, v.Name)
 		switch {
 		case err == nil:

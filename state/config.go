@@ -161,6 +161,7 @@ const (
 	MountTmpfs  = "tmpfs"
 	MountImage  = "image"
 	MountRamfs  = "ramfs"
+	MountDevpts = "devpts"
 	// MountLayers shows Mount.Layers, in steps of builds.
 	MountLayers = "layers"
 )
@@ -196,16 +197,38 @@ type Mount struct {
 	// Subpath is the part of the volume, image or layers to mount. Docker:
 	// volume-subpath.
 	Subpath string `json:"subpath,omitempty"`
-	// Missing is set where the host path was made because it did not exist (-v).
+	// MakeSource has a host path made where it does not exist. Docker: -v,
+	// --mount bind-create-src.
 	MakeSource bool `json:"makeSource,omitempty"`
+	// Below says what a read-only mount means for what is mounted below Source; empty
+	// is read-only where the kernel can. Docker: bind-recursive.
+	Below string `json:"below,omitempty"`
+	// Overlay keeps Source, a directory or volume, as it is. Podman: the option O.
+	Overlay *MountOverlay `json:"overlay,omitempty"`
 	// Layers are directories that are shown merged, lowest first (layers). What is
 	// written to them is thrown away.
 	Layers []string `json:"layers,omitempty"`
 }
 
+// Values of Mount.Below.
+const (
+	BelowReadOnly = "readonly" // or the container does not start
+	BelowWritable = "writable"
+)
+
+// MountOverlay is a layer above a mount's source that takes what is written.
+type MountOverlay struct {
+	// Upper and Work are directories of the host's that keep the changes; empty for
+	// a layer of the container's own, which each start begins without.
+	Upper string `json:"upper,omitempty"`
+	Work  string `json:"work,omitempty"`
+}
+
 // InMemory reports whether the mount has no source: its files are gone with the
 // container's end.
-func (m Mount) InMemory() bool { return m.Type == MountTmpfs || m.Type == MountRamfs }
+func (m Mount) InMemory() bool {
+	return m.Type == MountTmpfs || m.Type == MountRamfs || m.Type == MountDevpts
+}
 
 // Namespaces says where each namespace comes from: "" or "private" for a new
 // one, "host", or "container:<id>". For Ipc also "none" and "shareable". For User

@@ -50,7 +50,9 @@ func mountSpec(s, cwd string) (m state.Mount, err error) {
 	keys := map[string]string{}
 	for _, f := range fields {
 		k, v, has := strings.Cut(f, "=")
-		k = strings.ToLower(strings.TrimSpace(k))
+		if k = strings.TrimSpace(k); k != "U" && k != "Z" {
+			k = strings.ToLower(k)
+		}
 		if k == "type" {
 			m.Type, keys[k] = strings.ToLower(v), v
 			continue
@@ -110,13 +112,9 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 		}
 		m.Propagation = v
 	case "bind-recursive":
-		switch v {
-		case "enabled", "writable", "readonly":
-		case "disabled":
-			m.NonRecursive = true
-		default:
-			return fmt.Errorf("bind-recursive is %q: want enabled, disabled, writable or readonly", v)
-		}
+		return recursion(m, v)
+	case "bind-create-src":
+		return flag(&m.MakeSource)
 	case "volume-subpath", "subpath", "image-subpath":
 		if path.IsAbs(v) && k == "volume-subpath" || v == "" || path.Clean("./"+v) == ".." || strings.HasPrefix(path.Clean("./"+v), "../") {
 			return fmt.Errorf("%s %q must be a relative path that stays inside", k, v)
@@ -127,8 +125,20 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 	case "z", "Z":
 		var label bool // for SELinux, see volumeOption
 		return flag(&label)
-	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "noswap", "tmpcopyup", "notmpcopyup":
-		return plainOption(m, k, v, has)
+	case "uid", "gid", "mode", "max":
+		return devptsField(m, k, v)
+	default:
+		if isPlainKey(k) {
+			return plainOption(m, k, v, has)
+		}
+		return otherField(k, v)
+	}
+	return nil
+}
+
+// otherField reads the keys that say nothing here.
+func otherField(k, v string) error {
+	switch k {
 	case "volume-driver":
 		if v != "local" {
 			return fmt.Errorf("unknown volume driver %q: only local is there", v)
@@ -138,6 +148,43 @@ func mountField(m *state.Mount, k, v string, has bool) error {
 		return fmt.Errorf("unknown key %q", k)
 	}
 	return nil
+}
+
+// recursion reads bind-recursive. Docker: the same words.
+func recursion(m *state.Mount, v string) error {
+	switch v {
+	case "enabled":
+	case "disabled":
+		m.NonRecursive = true
+	case state.BelowWritable, state.BelowReadOnly:
+		m.Below = v
+	default:
+		return fmt.Errorf("bind-recursive is %q: want enabled, disabled, writable or readonly", v)
+	}
+	return nil
+}
+
+// devptsField is an option of a devpts of the user's. Podman: the same keys.
+func devptsField(m *state.Mount, k, v string) error {
+	base := 10
+	if k == "mode" {
+		base = 8
+	}
+	if _, err := strconv.ParseUint(v, base, 32); err != nil {
+		return fmt.Errorf("invalid value %q for %s: want a number", v, k)
+	}
+	m.Options = append(m.Options, k+"="+v)
+	return nil
+}
+
+// isPlainKey: mount(8)'s options that --mount takes as keys.
+func isPlainKey(k string) bool {
+	switch k {
+	case "exec", "noexec", "dev", "nodev", "suid", "nosuid", "noswap", "tmpcopyup", "notmpcopyup",
+		"noatime", "relatime", "strictatime", "nodiratime":
+		return true
+	}
+	return false
 }
 
 // plainOption is an option of mount(8) as a key of its own, as Podman takes them.
@@ -151,18 +198,18 @@ func plainOption(m *state.Mount, k, v string, has bool) error {
 
 func isFlagKey(k string) bool {
 	switch k {
-	case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "U", "chown", "idmap",
-		"readwrite", "z", "Z", "exec", "noexec", "dev", "nodev", "suid", "nosuid", "noswap", "tmpcopyup", "notmpcopyup":
+	case "readonly", "ro", "rw", "bind-nonrecursive", "bind-create-src", "volume-nocopy", "U", "chown", "idmap",
+		"readwrite", "z", "Z":
 		return true
 	}
-	return false
+	return isPlainKey(k)
 }
 
 func knownKey(k string) bool {
 	switch k {
 	case "source", "src", "target", "destination", "dst", "dest", "bind-propagation", "bind-recursive",
 		"volume-subpath", "subpath", "image-subpath", "tmpfs-size", "tmpfs-mode", "volume-driver", "consistency", "relabel",
-		"volume-label", "volume-opt":
+		"volume-label", "volume-opt", "uid", "gid", "mode", "max":
 		return true
 	}
 	return false
@@ -206,11 +253,29 @@ func finishTarget(m *state.Mount) (err error) {
 	return err
 }
 
+// checkBelow refuses what bind-recursive cannot promise. Docker: the same rules.
+func checkBelow(m *state.Mount) error {
+	switch {
+	case m.Below != "" && !m.ReadOnly:
+		return fmt.Errorf("bind-recursive=%s needs readonly", m.Below)
+	case m.Below == state.BelowReadOnly && m.Propagation != "" && m.Propagation != "rprivate":
+		return fmt.Errorf("bind-recursive=readonly needs bind-propagation=rprivate: what %s lets in later would be writable", m.Propagation)
+	case m.Below != "" && m.NonRecursive:
+		return fmt.Errorf("bind-recursive=%s does not go with bind-nonrecursive", m.Below)
+	}
+	return nil
+}
+
 // finishMount checks the fields against each other; keys holds those that were
 // given.
 func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error) {
 	if err := finishTarget(m); err != nil {
 		return err
+	}
+	for _, k := range []string{"uid", "gid", "mode", "max"} {
+		if keys[k] != "" && m.Type != state.MountDevpts {
+			return fmt.Errorf("the key %q does not go with type=%s", k, m.Type)
+		}
 	}
 	for _, o := range m.Options {
 		if !m.InMemory() && (o == "noswap" || o == "tmpcopyup" || o == "notmpcopyup") {
@@ -225,6 +290,9 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 		if ok && (kind == state.MountBind || kind == state.MountVolume || kind == state.MountTmpfs || kind == state.MountImage) && kind != m.Type {
 			return fmt.Errorf("the key %q does not go with type=%s", k, m.Type)
 		}
+	}
+	if err := checkBelow(m); err != nil {
+		return err
 	}
 	switch m.Type {
 	case state.MountBind, Glob:
@@ -243,7 +311,7 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 		if !m.Anonymous && !isName(m.Source) {
 			return fmt.Errorf("%q is not a volume name; for a host directory use type=bind", m.Source)
 		}
-	case state.MountTmpfs, state.MountRamfs:
+	case state.MountTmpfs, state.MountRamfs, state.MountDevpts:
 		if m.Source != "" {
 			return fmt.Errorf("a %s has no source", m.Type)
 		}
@@ -255,7 +323,7 @@ func finishMount(m *state.Mount, keys map[string]string, cwd string) (err error)
 			m.ReadOnly = true
 		}
 	default:
-		return &mountError{words: fmt.Sprintf("invalid filesystem type %q", keys["type"]), advice: ": want bind, volume, tmpfs, ramfs, image or glob"}
+		return &mountError{words: fmt.Sprintf("invalid filesystem type %q", keys["type"]), advice: ": want bind, volume, tmpfs, ramfs, devpts, image or glob"}
 	}
 	return nil
 }

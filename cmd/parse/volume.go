@@ -56,13 +56,13 @@ func volume(s, cwd string) (m state.Mount, err error) {
 			return m, err
 		}
 	}
-	return m, nil
+	return m, checkOverlay(&m)
 }
 
 // optionKind groups options of which only one may be given.
 func optionKind(o string) string {
 	switch o {
-	case "ro", "rw":
+	case "ro", "rw", "rro":
 		return "access"
 	case "z", "Z":
 		return "label"
@@ -97,6 +97,10 @@ func volumeOption(m *state.Mount, o string) error {
 		// The default, or a label or hint that has no meaning on this platform.
 	case "ro":
 		m.ReadOnly = true
+	case "rro":
+		m.ReadOnly, m.Below = true, state.BelowReadOnly
+	case "O":
+		m.Overlay = overlayOf(m)
 	case "nocopy":
 		m.NoCopy = true
 	case "bind":
@@ -106,8 +110,16 @@ func volumeOption(m *state.Mount, o string) error {
 	case "nocreate":
 		m.MakeSource = false
 	default:
-		if text, ok := strings.CutPrefix(o, "idmap="); ok {
-			return mapIDs(m, text)
+		key, value, _ := strings.Cut(o, "=")
+		switch key {
+		case "idmap":
+			return mapIDs(m, value)
+		case "upperdir":
+			m.Overlay = overlayOf(m)
+			return overlayDir(&m.Overlay.Upper, o, value)
+		case "workdir":
+			m.Overlay = overlayOf(m)
+			return overlayDir(&m.Overlay.Work, o, value)
 		}
 		if !isPropagation(o) {
 			return fmt.Errorf("unknown option %q", o)
@@ -120,13 +132,13 @@ func volumeOption(m *state.Mount, o string) error {
 	return nil
 }
 
-// mapIDs reads the maps of the option idmap.
 // mountError is a mistake that scripts know by the words with which Podman's message
 // begins.
 type mountError struct{ words, advice string }
 
 func (e *mountError) Error() string { return e.words }
 
+// mapIDs reads the maps of the option idmap.
 func mapIDs(m *state.Mount, text string) (err error) {
 	m.Options = append(m.Options, "idmap")
 	m.IDMap, err = state.ParseMountIDMap(text)

@@ -333,6 +333,12 @@ func mountOptions(m state.Mount) []string {
 	if m.Type == state.MountBind && !m.NonRecursive {
 		opts = append(opts, "rbind")
 	}
+	if m.Overlay != nil {
+		opts = append(opts, "O")
+	}
+	if m.Below == state.BelowReadOnly {
+		opts = append(opts, "rro")
+	}
 	return slices.Compact(opts)
 }
 

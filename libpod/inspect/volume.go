@@ -18,6 +18,7 @@ type Volume struct {
 	Anonymous   bool `json:",omitempty"`
 	MountCount  int
 	NeedsCopyUp bool `json:",omitempty"`
+	NeedsChown  bool `json:",omitempty"`
 }
 
 // DockerVolume is docker's document of a volume.
@@ -37,7 +38,7 @@ func VolumeDocument(v *state.Volume, mountpoint string, users int) Volume {
 	return Volume{
 		Name: v.Name, Driver: v.Driver, Mountpoint: mountpoint, CreatedAt: v.Created.Local(), Scope: "local",
 		Labels: nonNil(v.Labels), Options: nonNil(v.Options), Anonymous: v.Anonymous,
-		MountCount: users, NeedsCopyUp: !v.Filled,
+		MountCount: users, NeedsCopyUp: !v.Filled, NeedsChown: !v.Filled,
 	}
 }
 

@@ -203,6 +203,9 @@ func (b *builder) inherited() ([]state.Mount, error) {
 			m.MakeSource = false
 			m.ReadOnly = m.ReadOnly || from.ReadOnly
 			m.NoCopy, m.Anonymous = true, false // it goes with its own container
+			if m.Overlay != nil {
+				m.Overlay = &state.MountOverlay{} // two cannot write to one layer
+			}
 			out = slices.DeleteFunc(out, func(o state.Mount) bool { return o.Target == m.Target })
 			out = append(out, m)
 		}

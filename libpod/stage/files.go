@@ -357,7 +357,7 @@ func ownMountPoints() []string {
 // newStoppedView mounts the files of a container that does not run where only
 // this process sees them, with what is mounted in it, if that is asked for.
 func newStoppedView(e *libpod.Engine, cfg *state.Config, mounts bool) (_ *stoppedView, err error) {
-	v := &stoppedView{s: &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(cfg.ID), facts: hostfacts.New().Facts()}}
+	v := &stoppedView{s: &starter{engine: e, cfg: cfg, dirs: e.Roots.Container(cfg.ID), facts: hostfacts.New().Facts(), looking: true}}
 	if err := v.mountRoot(); err != nil {
 		return nil, err
 	}

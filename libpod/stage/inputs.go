@@ -211,24 +211,18 @@ func (s *starter) blockDevices(in *spec.Inputs) error {
 func (s *starter) sources(in *spec.Inputs) error {
 	for _, m := range s.cfg.Mounts {
 		switch m.Type {
-		case state.MountVolume:
-			path, err := s.volume(m)
+		case state.MountVolume, state.MountBind:
+			path, err := s.place(m)
 			if err != nil {
 				return err
 			}
-			if err := s.ownMount(m, path, in.User); err != nil {
+			if path, err = s.over(m, path); err != nil {
+				return err
+			}
+			if err := s.ownMount(m, cmp.Or(path, m.Source), in.User); err != nil {
 				return err
 			}
 			in.Sources[m.Target] = path
-		case state.MountBind:
-			if s.user != nil {
-				in.Sources[m.Target] = s.user.binds[m.Target]
-			} else if _, err := os.Stat(m.Source); err != nil {
-				return noSource(m, err)
-			}
-			if err := s.ownMount(m, cmp.Or(in.Sources[m.Target], m.Source), in.User); err != nil {
-				return err
-			}
 		case state.MountImage:
 			path, err := s.imageMount(m)
 			if err != nil {
@@ -246,6 +240,21 @@ func (s *starter) sources(in *spec.Inputs) error {
 	return nil
 }
 
+// place finds what a volume or path of the host's is to be mounted from; "" for the
+// path itself.
+func (s *starter) place(m state.Mount) (string, error) {
+	if m.Type == state.MountVolume {
+		return s.volume(m)
+	}
+	if s.user != nil {
+		return s.user.binds[m.Target], nil
+	}
+	if _, err := os.Stat(m.Source); err != nil {
+		return "", noSource(m, err)
+	}
+	return "", nil
+}
+
 func noSource(m state.Mount, err error) error {
 	return fmt.Errorf("cannot mount %q on %q: bind source path does not exist: %w", m.Source, m.Target, err)
 }
@@ -258,7 +267,7 @@ func (s *starter) volume(m state.Mount) (string, error) {
 	if err := s.engine.Volumes.Attach(m.Source); err != nil {
 		return "", err
 	}
-	if !m.NoCopy {
+	if !m.NoCopy && m.Overlay == nil { // which leaves the volume as it is
 		if err := s.engine.Volumes.Fill(s.root, m.Target, m.Source); err != nil {
 			return "", err
 		}

@@ -39,8 +39,10 @@ type starter struct {
 	held []*os.File
 	// warnings are lines for the user, who is told them when the start succeeds.
 	warnings []string
-	// imageMounts counts the other images that are mounted.
+	// imageMounts counts the other overlays that are mounted.
 	imageMounts int
+	// looking says that nothing is started: only the files are to be seen.
+	looking bool
 	// hierarchies waits for the container's cgroups on v1; nil where another runtime
 	// makes them.
 	hierarchies func() *sandbox.Hierarchies

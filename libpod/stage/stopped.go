@@ -66,7 +66,7 @@ func (v *stoppedView) mountAll() error {
 	})
 	for _, m := range mounts {
 		source := in.Sources[m.Target]
-		if m.Type == state.MountBind {
+		if source == "" && m.Type == state.MountBind {
 			source = m.Source
 		}
 		if source == "" { // a tmpfs, which is empty until a start

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,10 +29,13 @@ func Mounted(vol *state.Volume) (Mount, bool) {
 		return Mount{}, false
 	}
 	m := Mount{Source: o["device"], Type: o["type"]}
+	if m.Type == "bind" { // Podman's word for o=bind
+		m.Type, m.Flags = "none", unix.MS_BIND
+	}
 	var data []string
 	for word := range strings.SplitSeq(o["o"], ",") {
 		switch flag := mountFlag(word); {
-		case word == "":
+		case word == "" || isNote(word):
 		case flag.set != 0:
 			m.Flags |= flag.set
 		case flag.clear != 0:
@@ -40,8 +44,22 @@ func Mounted(vol *state.Volume) (Mount, bool) {
 			data = append(data, word)
 		}
 	}
+	if m.Flags&unix.MS_BIND == 0 {
+		data = append(data, ownData(o, data)...)
+	}
 	m.Data = strings.Join(data, ",")
 	return m, true
+}
+
+// ownData are the options of keys of their own that the file system takes.
+func ownData(o map[string]string, data []string) (out []string) {
+	for _, key := range []string{"size", "uid", "gid"} {
+		given := slices.ContainsFunc(data, func(w string) bool { return strings.HasPrefix(w, key+"=") })
+		if value := o[key]; value != "" && !given {
+			out = append(out, key+"="+value)
+		}
+	}
+	return out
 }
 
 type flagChange struct{ set, clear uintptr }
@@ -87,28 +105,6 @@ func mountFlag(word string) flagChange {
 	return flagChange{}
 }
 
-func checkOptions(o map[string]string) error {
-	for key, value := range o {
-		if !slices.Contains([]string{"type", "device", "o"}, key) {
-			return invalid("unknown option %q: the local driver has type, device and o", key)
-		}
-		if strings.ContainsRune(value, 0) {
-			return invalid("option %s is %q", key, value)
-		}
-	}
-	if len(o) == 0 {
-		return nil
-	}
-	m, _ := Mounted(&state.Volume{Options: o})
-	switch {
-	case o["device"] == "":
-		return invalid("the options lack device")
-	case m.Flags&unix.MS_BIND == 0 && o["type"] == "":
-		return invalid("the options lack type (or o=bind)")
-	}
-	return nil
-}
-
 // Attach mounts what the options of the volume's driver ask for on its
 // directory, in the calling process's mount namespace. For other volumes it
 // does nothing.
@@ -128,16 +124,41 @@ func (v Volumes) Attach(name string) error {
 	if err := layer.PrivateMountPoint(target); err != nil {
 		return err
 	}
+	return m.at(name, target)
+}
+
+// AttachAt is Attach to a directory, as a mount that others may see; false for a
+// volume that is just a directory.
+func (v Volumes) AttachAt(name, target string) (mounted bool, err error) {
+	vol, err := v.Load(name)
+	if err != nil {
+		return false, err
+	}
+	m, ok := Mounted(vol)
+	if !ok {
+		return false, nil
+	}
+	return true, m.at(name, target)
+}
+
+// at mounts the volume's content on target.
+func (m Mount) at(name, target string) error {
+	if err := m.findServer(); err != nil {
+		return fmt.Errorf("cannot mount volume %q: %w", name, err)
+	}
 	const bind = unix.MS_BIND | unix.MS_REC
 	flags := m.Flags
 	if flags&unix.MS_BIND != 0 {
 		flags &= bind // the others count only when the bind mount is there
 	}
-	err = unix.Mount(m.Source, target, m.Type, flags, m.Data)
+	err := unix.Mount(m.Source, target, m.Type, flags, m.Data)
 	if rest := m.Flags &^ bind; err == nil && flags != m.Flags && rest != 0 {
 		if err = unix.Mount("", target, "", rest|unix.MS_BIND|unix.MS_REMOUNT, ""); err != nil {
 			unix.Unmount(target, unix.MNT_DETACH)
 		}
+	}
+	if errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("cannot mount volume %q: this kernel has no file system %q", name, m.Type)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot mount volume %q: %w", name, &os.PathError{Op: "mount", Path: m.Source, Err: err})

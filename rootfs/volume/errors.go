@@ -18,7 +18,7 @@ func (e *kindError) Error() string { return e.text }
 func (e *kindError) Is(target error) bool { return target == e.kind }
 
 func notFound(name string) error {
-	return &state.MissingError{Text: fmt.Sprintf("no volume with name %q found", name), Thing: "volume", Ref: name}
+	return &state.MissingError{Text: fmt.Sprintf("no volume with name %q found: no such volume", name), Thing: "volume", Ref: name}
 }
 
 func invalid(format string, args ...any) error {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,10 @@ func (v Volumes) Create(name string, opt Options) (err error) {
 		return err
 	}
 	if err := checkOptions(opt.Options); err != nil {
+		var words *bindError
+		if errors.As(err, &words) {
+			return err
+		}
 		return fmt.Errorf("cannot create volume %q: %w", name, err)
 	}
 	// Programs with the setuid bit and devices in a volume are for containers: no
@@ -110,10 +115,30 @@ func (v Volumes) complete(name string, opt Options) (err error) {
 	if err := os.Chmod(v.Roots.VolumeData(name), 0o755); err != nil { // whatever the umask
 		return err
 	}
-	return v.write(&state.Volume{
+	vol := &state.Volume{
 		Name: name, Driver: "local", Created: time.Now().UTC(), Anonymous: opt.Anonymous,
-		Labels: maps.Clone(opt.Labels), Options: maps.Clone(opt.Options),
-	})
+		Labels: maps.Clone(opt.Labels), Options: maps.Clone(opt.Options), Filled: noted(opt.Options, "nocopy"),
+	}
+	if err := v.give(vol); err != nil {
+		return err
+	}
+	return v.write(vol)
+}
+
+// give gives the directory to the owner that the options name.
+func (v Volumes) give(vol *state.Volume) error {
+	uid, gid := setting(vol.Options, "uid"), setting(vol.Options, "gid")
+	if uid == "" && gid == "" {
+		return nil
+	}
+	number := func(text string) int { // checkOptions has looked
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return -1
+		}
+		return int(n)
+	}
+	return os.Lchown(v.Roots.VolumeData(vol.Name), number(uid), number(gid))
 }
 
 func (v Volumes) write(vol *state.Volume) error {
@@ -204,8 +229,7 @@ func (v Volumes) Use(name string) (string, error) {
 }
 
 // Remove removes a volume with its content; state.ErrNotFound if there is none.
-// users, called while the volume is locked, gives the names of the containers
-// that mount it: state.ErrInUse if there are any.
+// users, called while the volume is locked, gives the containers that mount it: state.ErrInUse if there are any.
 func (v Volumes) Remove(name string, users func() ([]string, error)) error {
 	if _, err := v.Load(name); errors.Is(err, state.ErrNotFound) {
 		return err
@@ -224,7 +248,7 @@ func (v Volumes) Remove(name string, users func() ([]string, error)) error {
 			return fmt.Errorf("cannot remove volume %q: %w", name, err)
 		}
 		if len(used) > 0 {
-			return &kindError{fmt.Sprintf("cannot remove volume %q: it is used by container %s", name, strings.Join(used, ", ")), state.ErrInUse}
+			return &kindError{fmt.Sprintf("volume %s is being used by the following container(s): %s: volume is being used", name, strings.Join(used, ", ")), state.ErrInUse}
 		}
 	}
 	return v.remove(name)

@@ -249,7 +249,12 @@ func TestDriverOptions(t *testing.T) {
 		{"the last word wins", map[string]string{"device": "/srv", "o": "rbind,ro,rw,noexec,exec"}, Mount{"/srv", "", unix.MS_BIND | unix.MS_REC, ""}, ""},
 		{"no device", map[string]string{"type": "tmpfs"}, Mount{}, "lack device"},
 		{"no type", map[string]string{"device": "/dev/x"}, Mount{}, "lack type"},
-		{"unknown", map[string]string{"size": "1"}, Mount{}, `unknown option "size"`},
+		{"unknown", map[string]string{"shape": "1"}, Mount{}, `unknown option "shape"`},
+		{"Podman's keys", map[string]string{"type": "tmpfs", "device": "tmpfs", "size": "1m", "uid": "5", "o": "nocopy,uid=6"}, Mount{"tmpfs", "tmpfs", 0, "uid=6,size=1m"}, ""},
+		{"Podman's bind", map[string]string{"type": "bind", "device": "/", "uid": "5"}, Mount{"/", "none", unix.MS_BIND, ""}, ""},
+		{"a size of a directory", map[string]string{"o": "size=1m"}, Mount{}, "limited in size"},
+		{"a share without a server", map[string]string{"type": "cifs", "device": "/x/y"}, Mount{}, "//HOST/SHARE"},
+		{"an export without a server", map[string]string{"type": "nfs", "device": ":/y"}, Mount{}, "addr=HOST"},
 	} {
 		err := checkOptions(c.o)
 		if c.fail != "" {
@@ -294,5 +299,23 @@ func TestAttach(t *testing.T) {
 	}
 	if err := unix.Unmount(v.Roots.VolumeData("plain"), 0); !errors.Is(err, fs.ErrInvalid) && err == nil {
 		t.Error("something is mounted on a plain volume")
+	}
+}
+
+func TestFileServersHaveAddresses(t *testing.T) {
+	for _, c := range []struct{ in, want Mount }{
+		{Mount{"127.0.0.1:/x", "nfs", 0, "soft"}, Mount{"127.0.0.1:/x", "nfs", 0, "soft,addr=127.0.0.1"}},
+		{Mount{":/x", "nfs4", 0, "addr=localhost,ro"}, Mount{":/x", "nfs4", 0, "ro,addr=127.0.0.1"}},
+		{Mount{"//127.0.0.2/s", "cifs", 0, "username=a"}, Mount{"//127.0.0.2/s", "cifs", 0, "username=a,ip=127.0.0.2"}},
+		{Mount{"tmpfs", "tmpfs", 0, ""}, Mount{"tmpfs", "tmpfs", 0, ""}},
+	} {
+		got := c.in
+		if err := got.findServer(); err != nil || strings.Replace(got.Data, "::1", "127.0.0.1", 1) != c.want.Data {
+			t.Errorf("%+v: %+v %v, want %+v", c.in, got, err, c.want)
+		}
+	}
+	m := Mount{Source: "nowhere.invalid:/x", Type: "nfs"}
+	if err := m.findServer(); err == nil || !strings.Contains(err.Error(), `file server "nowhere.invalid"`) {
+		t.Errorf("unknown server: %v", err)
 	}
 }

@@ -132,8 +132,11 @@ func (b *builder) ipcMounts() []specs.Mount {
 
 // userMount is one of the user's.
 func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
-	if m.InMemory() {
-		return tmpfsMount(m), nil
+	switch {
+	case m.Type == state.MountDevpts:
+		return devptsMount(m), nil
+	case m.InMemory():
+		return b.tmpfsMount(m), nil
 	}
 	src := b.in.Sources[m.Target]
 	if src == "" && m.Type == state.MountBind {
@@ -156,7 +159,11 @@ func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
 		// What is mounted below the source is made read-only too where the kernel
 		// can. Mounts that propagate in later would not be, so with propagation
 		// nothing is promised.
-		if !m.NonRecursive && propagation == "rprivate" && b.in.Host.Kernel.AtLeast(5, 12) {
+		can := b.in.Host.Kernel.AtLeast(5, 12)
+		switch {
+		case m.Below == state.BelowReadOnly && !can:
+			return specs.Mount{}, fmt.Errorf("cannot mount %q on %q read-only with all below it: that takes Linux 5.12", m.Source, m.Target)
+		case m.Below == state.BelowReadOnly, m.Below == "" && !m.NonRecursive && propagation == "rprivate" && can:
 			out.Options = append(out.Options, "rro")
 		}
 	}
@@ -174,7 +181,7 @@ func (b *builder) userMount(m state.Mount) (specs.Mount, error) {
 
 // tmpfsMount is Docker's --tmpfs: nosuid, nodev, noexec unless the options say
 // otherwise, later ones winning.
-func tmpfsMount(m state.Mount) specs.Mount {
+func (b *builder) tmpfsMount(m state.Mount) specs.Mount {
 	out := specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Type, Options: []string{"nosuid", "nodev", "noexec"}}
 	if m.Propagation != "" {
 		out.Options = append(out.Options, m.Propagation)
@@ -184,10 +191,22 @@ func tmpfsMount(m state.Mount) specs.Mount {
 			out.Options = append(out.Options, o)
 		}
 	}
+	if slices.Contains(m.Options, "U") && m.Type == state.MountTmpfs {
+		out.Options = append(out.Options, fmt.Sprintf("uid=%d", b.in.User.UID), fmt.Sprintf("gid=%d", b.in.User.GID))
+	}
 	if m.ReadOnly {
 		out.Options = append(out.Options, "ro")
 	}
 	return out
+}
+
+// devptsMount is a place of terminals of its own. Podman: --mount type=devpts.
+func devptsMount(m state.Mount) specs.Mount {
+	opts := append([]string{"nosuid", "noexec", "newinstance", "ptmxmode=0666"}, m.Options...)
+	if m.ReadOnly {
+		opts = append(opts, "ro")
+	}
+	return specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Type, Options: opts}
 }
 
 // bindOptions are the per-mount flags of mount(8).

@@ -188,9 +188,11 @@ func (c Container) RunRoot() string { return filepath.Dir(filepath.Dir(c.Run)) }
 // on the host. Podman: mount, image mount.
 func (r Roots) Mounts() string { return filepath.Join(r.Run, "mounts") }
 
-// ContainerMount and ImageMount are where those of one of them are shown.
+// ContainerMount, ImageMount and VolumeMount are where those of one of them are
+// shown.
 func (r Roots) ContainerMount(id string) string { return filepath.Join(r.Mounts(), id) }
 func (r Roots) ImageMount(id string) string     { return filepath.Join(r.Mounts(), "image-"+id) }
+func (r Roots) VolumeMount(name string) string  { return filepath.Join(r.Mounts(), "volume-"+name) }
 
 // Runs holds one directory per container that runs, or that was not cleaned up
 // after its end.
