@@ -117,13 +117,16 @@ func (e *Engine) checkLinks(CheckOptions) ([]Finding, error) {
 		if r.Driver != state.DriverBridge || r.Mode != "" {
 			continue // its bridge is the host's, if it has one
 		}
-		ports, _ := os.ReadDir("/sys/class/net/" + r.Bridge + "/brif")
-		for _, p := range ports {
-			if mine[p.Name()] {
+		ports, err := e.Networks().Ports(r.Bridge)
+		if err != nil {
+			return found, err
+		}
+		for _, port := range ports {
+			if mine[port] {
 				continue
 			}
-			found = append(found, Finding{Thing: "link " + p.Name(), What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
-				return e.Networks().DeleteLink(p.Name())
+			found = append(found, Finding{Thing: "link " + port, What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
+				return e.Networks().DeleteLink(port)
 			}})
 		}
 	}

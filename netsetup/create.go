@@ -46,19 +46,24 @@ func (m *Manager) Create(r state.NetworkRecord, pools []plan.UserPool) (state.Ne
 	id := make([]byte, 32)
 	rand.Read(id)
 	r.ID, r.Created = hex.EncodeToString(id), time.Now().UTC()
-	if err := m.settleDevice(&r, others); err != nil {
+	conn, err := link.Open()
+	if err != nil {
 		return r, err
 	}
-	if err := m.settleSubnets(&r, others, pools); err != nil {
+	defer conn.Close()
+	if err := settleDevice(conn, &r, others); err != nil {
+		return r, err
+	}
+	if err := settleSubnets(conn, &r, others, pools); err != nil {
 		return r, err
 	}
 	return r, jsonfile.Write(path, r, jsonfile.Durable)
 }
 
 // settleDevice names the bridge, or looks at the devices that the user named.
-func (m *Manager) settleDevice(r *state.NetworkRecord, others []state.NetworkRecord) error {
+func settleDevice(conn *link.Conn, r *state.NetworkRecord, others []state.NetworkRecord) error {
 	if r.Driver != state.DriverBridge {
-		return checkParent(r.Parent)
+		return checkParent(conn, r.Parent)
 	}
 	if r.Bridge == "" {
 		r.Bridge = "br-" + r.ID[:12]
@@ -69,11 +74,13 @@ func (m *Manager) settleDevice(r *state.NetworkRecord, others []state.NetworkRec
 			return state.Errorf(state.ErrInUse, "bridge name %s is already used by network %s", r.Bridge, o.Name)
 		}
 	}
-	there := jsonfile.Exists("/sys/class/net/" + r.Bridge)
+	kind, there, err := conn.Kind(r.Bridge)
 	switch {
+	case err != nil:
+		return err
 	case r.Mode == "" && there:
 		return state.Errorf(state.ErrInUse, "a device named %s exists already: choose another name, or -o mode=unmanaged to use that bridge as it is", r.Bridge)
-	case r.Mode != "" && !isBridge(r.Bridge):
+	case r.Mode != "" && kind != "bridge":
 		return state.Errorf(state.ErrInvalid, "-o mode=unmanaged needs a bridge that exists, and %s is none", r.Bridge)
 	}
 	return nil
@@ -81,25 +88,23 @@ func (m *Manager) settleDevice(r *state.NetworkRecord, others []state.NetworkRec
 
 // checkParent refuses a parent that is neither there nor a VLAN's device on one
 // that is, such as eth0.30.
-func checkParent(parent string) error {
-	if parent == "" || jsonfile.Exists("/sys/class/net/"+parent) {
+func checkParent(conn *link.Conn, parent string) error {
+	if parent == "" {
 		return nil
 	}
-	if i := strings.LastIndexByte(parent, '.'); i > 0 && jsonfile.Exists("/sys/class/net/"+parent[:i]) {
-		if _, ok := plan.VLANOf(parent); ok {
-			return nil
+	if _, there, err := conn.Index(parent); there || err != nil {
+		return err
+	}
+	if _, ok := plan.VLANOf(parent); ok {
+		if _, there, err := conn.Index(parent[:strings.LastIndexByte(parent, '.')]); there || err != nil {
+			return err
 		}
 	}
 	return state.Errorf(state.ErrInvalid, "there is no device %s to be the network's parent", parent)
 }
 
 // settleSubnets chooses what was left open, and refuses what is taken.
-func (m *Manager) settleSubnets(r *state.NetworkRecord, others []state.NetworkRecord, pools []plan.UserPool) error {
-	conn, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+func settleSubnets(conn *link.Conn, r *state.NetworkRecord, others []state.NetworkRecord, pools []plan.UserPool) error {
 	host, _, err := conn.Routes()
 	if err != nil {
 		return err

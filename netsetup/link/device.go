@@ -242,6 +242,7 @@ type found struct {
 	index  int
 	name   string
 	alias  string
+	kind   string // bridge, veth and so on; empty for hardware
 	master int
 	mac    net.HardwareAddr
 }
@@ -290,9 +291,59 @@ func readDevice(b []byte) (d found, err error) {
 			d.master = int(binary.NativeEndian.Uint32(a.Value))
 		case unix.IFLA_ADDRESS:
 			d.mac = net.HardwareAddr(a.Value)
+		case unix.IFLA_LINKINFO:
+			d.kind = kindOf(a.Value)
 		}
 	}
 	return d, nil
+}
+
+// kindOf reads the kind out of a device's IFLA_LINKINFO.
+func kindOf(b []byte) string {
+	attrs, err := nl.ParseRouteAttr(b)
+	if err != nil {
+		return ""
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == nl.IFLA_INFO_KIND {
+			return nl.BytesToString(a.Value)
+		}
+	}
+	return ""
+}
+
+// Kind is a device's: bridge, veth and so on, empty for hardware; ok is false if
+// there is no device of that name.
+func (c *Conn) Kind(dev string) (kind string, ok bool, err error) {
+	d, ok, err := c.lookup(dev)
+	return d.kind, ok, err
+}
+
+// Loose are the names of the devices that begin with the prefix and are no
+// bridge's ports.
+func (c *Conn) Loose(prefix string) (names []string, err error) {
+	all, err := c.dump()
+	for _, d := range all {
+		if strings.HasPrefix(d.name, prefix) && d.master == 0 {
+			names = append(names, d.name)
+		}
+	}
+	return names, err
+}
+
+// Ports are the names of a bridge's ports; none where it is not there.
+func (c *Conn) Ports(bridge string) (names []string, err error) {
+	index, ok, err := c.Index(bridge)
+	if err != nil || !ok {
+		return nil, err
+	}
+	all, err := c.dump(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	for _, d := range all {
+		if d.master == index { // kernels may ignore the filter
+			names = append(names, d.name)
+		}
+	}
+	return names, err
 }
 
 // Named are the names of the devices that begin with the prefix.
@@ -324,16 +375,10 @@ func (c *Conn) dump(filter ...nl.NetlinkRequestData) (all []found, err error) {
 // DeletePorts removes the devices that are in a bridge: those of containers
 // whose namespaces the kernel has yet to take apart.
 func (c *Conn) DeletePorts(bridge string) error {
-	index, ok, err := c.Index(bridge)
-	if err != nil || !ok {
-		return err
-	}
-	ports, err := c.dump(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	ports, err := c.Ports(bridge)
 	errs := []error{err}
-	for _, d := range ports {
-		if d.master == index { // kernels may ignore the filter
-			errs = append(errs, c.Delete(d.name))
-		}
+	for _, dev := range ports {
+		errs = append(errs, c.Delete(dev))
 	}
 	return errors.Join(errs...)
 }
