@@ -95,7 +95,7 @@ func openEngine(app *App) func() (*libpod.Engine, error) {
 // configuration is where skiff's settings come from.
 func configuration(app *App) settings.Source {
 	return settings.Source{
-		Modules: app.Global.Modules, Lookup: os.LookupEnv, UID: os.Geteuid(),
+		Modules: app.Global.Modules, NoVendor: app.Docker, Lookup: os.LookupEnv, UID: os.Geteuid(),
 		Syntax: settings.Syntax{
 			Size: parse.Size, Ulimit: parse.Ulimit, Device: parse.Device, Pairs: parse.Pairs,
 			Capability: parse.Capability, IP: parse.IP,

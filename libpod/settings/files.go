@@ -20,7 +20,9 @@ func (src Source) files() ([]file, error) {
 	if path, ok := src.Lookup("CONTAINERS_CONF"); ok && path != "" {
 		out = append(out, file{path, true})
 	} else {
-		out = append(out, file{filepath.Join(src.Root, "/usr/share/containers", fileName), false})
+		if !src.NoVendor {
+			out = append(out, file{filepath.Join(src.Root, "/usr/share/containers", fileName), false})
+		}
 		etc := filepath.Join(src.Root, "/etc/containers", fileName)
 		out = append(append(out, file{etc, false}), dropIns(etc)...)
 		if src.UID != 0 {

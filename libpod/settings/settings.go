@@ -169,6 +169,9 @@ type Source struct {
 	Lookup func(string) (string, bool)
 	// UID is the calling user's: 0 looks into other places than the rest.
 	UID int
+	// NoVendor leaves the distribution's file out, which holds the defaults of its
+	// Podman: called as docker, Docker's are wanted.
+	NoVendor bool
 	// Root is put before the fixed paths; empty but in tests.
 	Root   string
 	Syntax Syntax

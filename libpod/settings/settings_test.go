@@ -43,6 +43,8 @@ type tree struct {
 	t    *testing.T
 	root string
 	env  map[string]string
+	// noVendor is Source.NoVendor.
+	noVendor bool
 }
 
 func (r tree) write(path, text string) string {
@@ -58,7 +60,7 @@ func (r tree) write(path, text string) string {
 }
 
 func (r tree) source(uid int, modules ...string) Source {
-	return Source{
+	return Source{NoVendor: r.noVendor,
 		Modules: modules, Root: r.root, UID: uid, Syntax: testSyntax(),
 		Lookup: func(k string) (string, bool) { v, ok := r.env[k]; return v, ok },
 	}
@@ -89,6 +91,9 @@ func TestOrderOfFiles(t *testing.T) {
 	}
 	set("usr/share/containers/containers.conf", "vendor")
 	check(0, "vendor")
+	r.noVendor = true
+	check(0, "")
+	r.noVendor = false
 	set("etc/containers/containers.conf", "admin")
 	check(0, "admin")
 	set("etc/containers/containers.conf.d/10-a.conf", "a")
