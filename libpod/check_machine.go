@@ -114,16 +114,16 @@ func (e *Engine) checkLinks(CheckOptions) ([]Finding, error) {
 	}
 	var found []Finding
 	for _, r := range records {
-		if r.Driver != state.DriverBridge || r.Mode != "" {
-			continue // its bridge is the host's, if it has one
+		ports, err := e.Networks().BridgePorts(r)
+		if err != nil {
+			return found, err
 		}
-		ports, _ := os.ReadDir("/sys/class/net/" + r.Bridge + "/brif")
-		for _, p := range ports {
-			if mine[p.Name()] {
+		for _, dev := range ports {
+			if mine[dev] {
 				continue
 			}
-			found = append(found, Finding{Thing: "link " + p.Name(), What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
-				return e.Networks().DeleteLink(p.Name())
+			found = append(found, Finding{Thing: "link " + dev, What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
+				return e.Networks().DeleteLink(dev)
 			}})
 		}
 	}

@@ -46,19 +46,24 @@ func (m *Manager) Create(r state.NetworkRecord, pools []plan.UserPool) (state.Ne
 	id := make([]byte, 32)
 	rand.Read(id)
 	r.ID, r.Created = hex.EncodeToString(id), time.Now().UTC()
-	if err := m.settleDevice(&r, others); err != nil {
+	conn, err := link.Open()
+	if err != nil {
 		return r, err
 	}
-	if err := m.settleSubnets(&r, others, pools); err != nil {
+	defer conn.Close()
+	if err := settleDevice(conn, &r, others); err != nil {
+		return r, err
+	}
+	if err := settleSubnets(conn, &r, others, pools); err != nil {
 		return r, err
 	}
 	return r, jsonfile.Write(path, r, jsonfile.Durable)
 }
 
 // settleDevice names the bridge, or looks at the devices that the user named.
-func (m *Manager) settleDevice(r *state.NetworkRecord, others []state.NetworkRecord) error {
+func settleDevice(conn *link.Conn, r *state.NetworkRecord, others []state.NetworkRecord) error {
 	if r.Driver != state.DriverBridge {
-		return checkParent(r.Parent)
+		return checkParent(conn, r)
 	}
 	if r.Bridge == "" {
 		r.Bridge = "br-" + r.ID[:12]
@@ -69,37 +74,54 @@ func (m *Manager) settleDevice(r *state.NetworkRecord, others []state.NetworkRec
 			return state.Errorf(state.ErrInUse, "bridge name %s is already used by network %s", r.Bridge, o.Name)
 		}
 	}
-	there := jsonfile.Exists("/sys/class/net/" + r.Bridge)
+	kind, there, err := conn.Kind(r.Bridge)
+	if err != nil {
+		return err
+	}
 	switch {
 	case r.Mode == "" && there:
 		return state.Errorf(state.ErrInUse, "a device named %s exists already: choose another name, or -o mode=unmanaged to use that bridge as it is", r.Bridge)
-	case r.Mode != "" && !isBridge(r.Bridge):
+	case r.Mode != "" && kind != "bridge":
 		return state.Errorf(state.ErrInvalid, "-o mode=unmanaged needs a bridge that exists, and %s is none", r.Bridge)
 	}
 	return nil
 }
 
 // checkParent refuses a parent that is neither there nor a VLAN's device on one
-// that is, such as eth0.30.
-func checkParent(parent string) error {
-	if parent == "" || jsonfile.Exists("/sys/class/net/"+parent) {
+// that is, such as eth0.30, and kinds of devices that the kernel has not.
+func checkParent(conn *link.Conn, r *state.NetworkRecord) error {
+	if err := needKind(conn, r.Driver, "networks of the driver "+r.Driver); err != nil {
+		return err
+	}
+	if r.Parent == "" && r.Internal {
+		return needKind(conn, "dummy", "internal networks of the driver "+r.Driver+" without a parent")
+	}
+	if r.Parent == "" {
 		return nil
 	}
-	if i := strings.LastIndexByte(parent, '.'); i > 0 && jsonfile.Exists("/sys/class/net/"+parent[:i]) {
-		if _, ok := plan.VLANOf(parent); ok {
-			return nil
+	if _, ok, err := conn.Index(r.Parent); ok || err != nil {
+		return err
+	}
+	if _, ok := plan.VLANOf(r.Parent); ok {
+		if _, ok, err := conn.Index(r.Parent[:strings.LastIndexByte(r.Parent, '.')]); err != nil {
+			return err
+		} else if ok {
+			return needKind(conn, "vlan", "the VLAN device "+r.Parent)
 		}
 	}
-	return state.Errorf(state.ErrInvalid, "there is no device %s to be the network's parent", parent)
+	return state.Errorf(state.ErrInvalid, "there is no device %s to be the network's parent", r.Parent)
+}
+
+func needKind(conn *link.Conn, kind, what string) error {
+	ok, err := conn.HasKind(kind)
+	if err == nil && !ok {
+		err = state.Errorf(state.ErrInvalid, "this host cannot have %s: its kernel has no devices of the kind %s", what, kind)
+	}
+	return err
 }
 
 // settleSubnets chooses what was left open, and refuses what is taken.
-func (m *Manager) settleSubnets(r *state.NetworkRecord, others []state.NetworkRecord, pools []plan.UserPool) error {
-	conn, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+func settleSubnets(conn *link.Conn, r *state.NetworkRecord, others []state.NetworkRecord, pools []plan.UserPool) error {
 	host, _, err := conn.Routes()
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package netsetup
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"slices"
 
 	"skiff/netsetup/link"
@@ -55,13 +54,8 @@ func (m *Manager) StrayLinks(ids []string) ([]string, error) {
 		if m.alive(id) {
 			continue
 		}
-		names, err := conn.Named(plan.HostLinkPrefix(id))
-		errs = append(errs, err)
-		for _, name := range names {
-			if _, err := os.Lstat("/sys/class/net/" + name + "/master"); err != nil {
-				stray = append(stray, name)
-			}
-		}
+		names, err := conn.Loose(plan.HostLinkPrefix(id))
+		stray, errs = append(stray, names...), append(errs, err)
 	}
 	return stray, errors.Join(errs...)
 }
@@ -74,15 +68,32 @@ func (m *Manager) StrayBridge() (string, error) {
 		return "", err
 	}
 	name := plan.BridgeName(m.Suffix)
-	if slices.ContainsFunc(records, func(r state.NetworkRecord) bool { return r.Bridge == name }) || !isBridge(name) {
+	if slices.ContainsFunc(records, func(r state.NetworkRecord) bool { return r.Bridge == name }) {
 		return "", nil
+	}
+	conn, err := link.Open()
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if kind, _, err := conn.Kind(name); err != nil || kind != "bridge" {
+		return "", err
 	}
 	return name, nil
 }
 
-func isBridge(dev string) bool {
-	_, err := os.Stat("/sys/class/net/" + dev + "/bridge")
-	return err == nil
+// BridgePorts are the devices that are in a network's bridge; none where the bridge
+// is not skiff's.
+func (m *Manager) BridgePorts(r state.NetworkRecord) ([]string, error) {
+	if !plan.Managed(r) {
+		return nil, nil
+	}
+	conn, err := link.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.Ports(r.Bridge)
 }
 
 // DeleteBridge removes a bridge with the ports that it has.
