@@ -114,19 +114,16 @@ func (e *Engine) checkLinks(CheckOptions) ([]Finding, error) {
 	}
 	var found []Finding
 	for _, r := range records {
-		if r.Driver != state.DriverBridge || r.Mode != "" {
-			continue // its bridge is the host's, if it has one
-		}
-		ports, err := e.Networks().Ports(r.Bridge)
+		ports, err := e.Networks().BridgePorts(r)
 		if err != nil {
 			return found, err
 		}
-		for _, port := range ports {
-			if mine[port] {
+		for _, dev := range ports {
+			if mine[dev] {
 				continue
 			}
-			found = append(found, Finding{Thing: "link " + port, What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
-				return e.Networks().DeleteLink(port)
+			found = append(found, Finding{Thing: "link " + dev, What: "part of network " + r.Name + ", but no container's", repair: func(context.Context) error {
+				return e.Networks().DeleteLink(dev)
 			}})
 		}
 	}

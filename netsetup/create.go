@@ -63,7 +63,7 @@ func (m *Manager) Create(r state.NetworkRecord, pools []plan.UserPool) (state.Ne
 // settleDevice names the bridge, or looks at the devices that the user named.
 func settleDevice(conn *link.Conn, r *state.NetworkRecord, others []state.NetworkRecord) error {
 	if r.Driver != state.DriverBridge {
-		return checkParent(conn, r.Parent)
+		return checkParent(conn, r)
 	}
 	if r.Bridge == "" {
 		r.Bridge = "br-" + r.ID[:12]
@@ -75,9 +75,10 @@ func settleDevice(conn *link.Conn, r *state.NetworkRecord, others []state.Networ
 		}
 	}
 	kind, there, err := conn.Kind(r.Bridge)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	switch {
 	case r.Mode == "" && there:
 		return state.Errorf(state.ErrInUse, "a device named %s exists already: choose another name, or -o mode=unmanaged to use that bridge as it is", r.Bridge)
 	case r.Mode != "" && kind != "bridge":
@@ -87,20 +88,36 @@ func settleDevice(conn *link.Conn, r *state.NetworkRecord, others []state.Networ
 }
 
 // checkParent refuses a parent that is neither there nor a VLAN's device on one
-// that is, such as eth0.30.
-func checkParent(conn *link.Conn, parent string) error {
-	if parent == "" {
-		return nil
-	}
-	if _, there, err := conn.Index(parent); there || err != nil {
+// that is, such as eth0.30, and kinds of devices that the kernel has not.
+func checkParent(conn *link.Conn, r *state.NetworkRecord) error {
+	if err := needKind(conn, r.Driver, "networks of the driver "+r.Driver); err != nil {
 		return err
 	}
-	if _, ok := plan.VLANOf(parent); ok {
-		if _, there, err := conn.Index(parent[:strings.LastIndexByte(parent, '.')]); there || err != nil {
+	if r.Parent == "" && r.Internal {
+		return needKind(conn, "dummy", "internal networks of the driver "+r.Driver+" without a parent")
+	}
+	if r.Parent == "" {
+		return nil
+	}
+	if _, ok, err := conn.Index(r.Parent); ok || err != nil {
+		return err
+	}
+	if _, ok := plan.VLANOf(r.Parent); ok {
+		if _, ok, err := conn.Index(r.Parent[:strings.LastIndexByte(r.Parent, '.')]); err != nil {
 			return err
+		} else if ok {
+			return needKind(conn, "vlan", "the VLAN device "+r.Parent)
 		}
 	}
-	return state.Errorf(state.ErrInvalid, "there is no device %s to be the network's parent", parent)
+	return state.Errorf(state.ErrInvalid, "there is no device %s to be the network's parent", r.Parent)
+}
+
+func needKind(conn *link.Conn, kind, what string) error {
+	ok, err := conn.HasKind(kind)
+	if err == nil && !ok {
+		err = state.Errorf(state.ErrInvalid, "this host cannot have %s: its kernel has no devices of the kind %s", what, kind)
+	}
+	return err
 }
 
 // settleSubnets chooses what was left open, and refuses what is taken.

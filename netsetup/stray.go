@@ -55,7 +55,7 @@ func (m *Manager) StrayLinks(ids []string) ([]string, error) {
 			continue
 		}
 		names, err := conn.Loose(plan.HostLinkPrefix(id))
-		errs, stray = append(errs, err), append(stray, names...)
+		stray, errs = append(stray, names...), append(errs, err)
 	}
 	return stray, errors.Join(errs...)
 }
@@ -82,14 +82,18 @@ func (m *Manager) StrayBridge() (string, error) {
 	return name, nil
 }
 
-// Ports are the devices in a network's bridge.
-func (m *Manager) Ports(bridge string) ([]string, error) {
+// BridgePorts are the devices that are in a network's bridge; none where the bridge
+// is not skiff's.
+func (m *Manager) BridgePorts(r state.NetworkRecord) ([]string, error) {
+	if !plan.Managed(r) {
+		return nil, nil
+	}
 	conn, err := link.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	return conn.Ports(bridge)
+	return conn.Ports(r.Bridge)
 }
 
 // DeleteBridge removes a bridge with the ports that it has.

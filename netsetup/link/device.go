@@ -237,12 +237,29 @@ func (c *Conn) Parent(dev, base string, vid int) (made bool, err error) {
 	return true, nil
 }
 
+// HasKind says whether the kernel has devices of the kind. It asks for one that
+// cannot be, with an address of one byte: no kind is looked at any further.
+func (c *Conn) HasKind(kind string) (bool, error) {
+	link, _ := linkInfo(kind)
+	_, err := c.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, info(0, false), name("skiff-none"), link,
+		nl.NewRtAttr(unix.IFLA_ADDRESS, []byte{0}))
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return false, nil
+	case errors.Is(err, unix.EINVAL):
+		return true, nil
+	case err == nil:
+		return true, c.Delete("skiff-none")
+	}
+	return false, fmt.Errorf("cannot find out about devices of the kind %s: %w", kind, err)
+}
+
 // found is what is known of a device.
 type found struct {
 	index  int
 	name   string
 	alias  string
-	kind   string // bridge, veth and so on; empty for hardware
+	kind   string // such as bridge; empty for hardware
 	master int
 	mac    net.HardwareAddr
 }
@@ -292,54 +309,36 @@ func readDevice(b []byte) (d found, err error) {
 		case unix.IFLA_ADDRESS:
 			d.mac = net.HardwareAddr(a.Value)
 		case unix.IFLA_LINKINFO:
-			d.kind = kindOf(a.Value)
+			if d.kind, err = readKind(a.Value); err != nil {
+				return d, err
+			}
 		}
 	}
 	return d, nil
 }
 
-// kindOf reads the kind out of a device's IFLA_LINKINFO.
-func kindOf(b []byte) string {
-	attrs, err := nl.ParseRouteAttr(b)
-	if err != nil {
-		return ""
-	}
+func readKind(info []byte) (string, error) {
+	attrs, err := nl.ParseRouteAttr(info)
 	for _, a := range attrs {
 		if a.Attr.Type == nl.IFLA_INFO_KIND {
-			return nl.BytesToString(a.Value)
+			return nl.BytesToString(a.Value), nil
 		}
 	}
-	return ""
+	return "", err
 }
 
-// Kind is a device's: bridge, veth and so on, empty for hardware; ok is false if
-// there is no device of that name.
+// Kind tells what kind of device has the name, empty for hardware, and whether
+// there is one.
 func (c *Conn) Kind(dev string) (kind string, ok bool, err error) {
 	d, ok, err := c.lookup(dev)
 	return d.kind, ok, err
 }
 
-// Loose are the names of the devices that begin with the prefix and are no
-// bridge's ports.
+// Loose are the names of the devices that begin with the prefix and are in no bridge.
 func (c *Conn) Loose(prefix string) (names []string, err error) {
 	all, err := c.dump()
 	for _, d := range all {
 		if strings.HasPrefix(d.name, prefix) && d.master == 0 {
-			names = append(names, d.name)
-		}
-	}
-	return names, err
-}
-
-// Ports are the names of a bridge's ports; none where it is not there.
-func (c *Conn) Ports(bridge string) (names []string, err error) {
-	index, ok, err := c.Index(bridge)
-	if err != nil || !ok {
-		return nil, err
-	}
-	all, err := c.dump(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
-	for _, d := range all {
-		if d.master == index { // kernels may ignore the filter
 			names = append(names, d.name)
 		}
 	}
@@ -381,4 +380,19 @@ func (c *Conn) DeletePorts(bridge string) error {
 		errs = append(errs, c.Delete(dev))
 	}
 	return errors.Join(errs...)
+}
+
+// Ports are the names of the devices that are in a bridge.
+func (c *Conn) Ports(bridge string) (names []string, err error) {
+	index, ok, err := c.Index(bridge)
+	if err != nil || !ok {
+		return nil, err
+	}
+	ports, err := c.dump(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	for _, d := range ports {
+		if d.master == index { // kernels may ignore the filter
+			names = append(names, d.name)
+		}
+	}
+	return names, err
 }
