@@ -94,8 +94,8 @@ func (b *builder) joined(n *state.Network) error {
 	return nil
 }
 
-// links finds the containers that --link names. Docker has links in the default
-// network only; in others containers know each other's names anyway.
+// links finds the containers that --link names. In networks with names a link is one
+// that only this container knows.
 func (b *builder) links(n *state.Network) error {
 	asked := b.cfg.Extra().Links
 	if len(asked) == 0 {
@@ -103,11 +103,6 @@ func (b *builder) links(n *state.Network) error {
 	}
 	if n.Mode != state.ModeBridge {
 		return conflict("--link", fmt.Sprintf("the network %q", n.Mode))
-	}
-	for _, ep := range n.Endpoints {
-		if ep.Network != state.DefaultNetwork {
-			return invalid("cannot use --link in the network %q: it is for containers in the network %q", ep.Network, state.DefaultNetwork)
-		}
 	}
 	var out []state.Link
 	for _, l := range asked {

@@ -175,7 +175,6 @@ func TestCompleteRefuses(t *testing.T) {
 		"ports in another's network":       {state.Config{Process: run, Network: state.Network{Mode: "container:web", Ports: []state.Port{port}}}, Given{}, "conflicting options: publishing ports"},
 		"a host name in another's net":     {state.Config{Process: run, Network: state.Network{Mode: "container:web"}}, Given{Hostname: true}, "conflicting options: --hostname"},
 		"a link without a network":         {state.Config{Process: run, Network: state.Network{Mode: "none"}, Extras: linked("web", "w")}, Given{}, "conflicting options: --link"},
-		"a link in a network of one's own": {state.Config{Process: run, Network: bridge(state.Endpoint{Network: "a"}), Extras: linked("web", "w")}, Given{}, "cannot use --link in the network"},
 		"a link to nobody":                 {state.Config{Process: run, Extras: linked("no", "w")}, Given{}, "cannot use container \"no\" for --link"},
 		"one name for two links":           {state.Config{Process: run, Extras: linked("web", "w", "web", "w")}, Given{}, "twice"},
 		"a container that is not there":    {state.Config{Process: run, Network: state.Network{Mode: "container:no"}}, Given{}, "cannot use container \"no\""},

@@ -34,6 +34,7 @@ import (
 //	term STEPS PROGRAM …       on a terminal, see cmdTerm
 //	sigkill PID                kills one process
 //	neighbour DEVICE …         another host, see cmdNeighbour
+//	nameserver ADDRESS …       answers questions for names, see cmdNameserver
 //	mounts OPTIONS…            what run mounts with the options is what runc mounts
 //	leaks                      removes all containers and asserts that nothing is left
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -41,7 +42,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"skiff": cmdSkiff, "code": cmdCode, "until": cmdUntil, "oneline": cmdOneline, "same": cmdSame,
 		"keep": cmdKeep, "load": cmdLoad, "archive": cmdArchive, "registry": cmdRegistry, "http": cmdHTTP,
 		"sigkill": cmdSigkill, "term": cmdTerm, "leaks": cmdLeaks,
-		"mounts": cmdMounts, "neighbour": cmdNeighbour,
+		"mounts": cmdMounts, "neighbour": cmdNeighbour, "nameserver": cmdNameserver,
 	}
 }
 
