@@ -31,9 +31,11 @@ func argument(app *App, command string, w words, last string) answer {
 	case "unpause":
 		a = containerNames(app, last, state.Paused)
 	case "start":
+		a = containerNames(app, last, state.Created, state.Exited, state.Initialized)
+	case "init":
 		a = containerNames(app, last, state.Created, state.Exited)
 	case "rm":
-		phases := []state.Phase{state.Created, state.Exited}
+		phases := []state.Phase{state.Created, state.Exited, state.Initialized}
 		if slices.Contains(w.options, "--force=true") {
 			phases = nil
 		}

@@ -111,6 +111,8 @@ func (r psRow) Status() string {
 		return "Restarting (" + code + ") " + format.Ago(st.FinishedAt, r.now)
 	case state.Exited:
 		return "Exited (" + code + ") " + format.Ago(st.FinishedAt, r.now)
+	case state.Initialized:
+		return "Initialized"
 	case state.Removing:
 		return "Removal In Progress"
 	case state.Dead:

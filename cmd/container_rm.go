@@ -88,7 +88,7 @@ func neededBeyond(e *libpod.Engine, list []target) (map[string][]string, error) 
 			continue // its removal says so
 		}
 		st, err := e.Store.Status(id)
-		goes[id] = err == nil && !st.Phase.Active()
+		goes[id] = err == nil && !st.Phase.Up()
 	}
 	for id, others := range needed {
 		needed[id] = slices.DeleteFunc(others, func(other string) bool { return goes[other] })

@@ -46,7 +46,7 @@ func startContainers(app *App, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	list = only(c, e, list, state.Created, state.Exited)
+	list = only(c, e, list, state.Created, state.Exited, state.Initialized)
 	if !c.Bool("attach") && !c.Bool("interactive") {
 		return each(c, app, list, func(ref string) error {
 			_, err := e.Start(c.Context, ref, libpod.StartOptions{})

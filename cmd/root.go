@@ -44,6 +44,7 @@ func objects() []command {
 		{name: "rm", aliases: []string{"container rm", "container remove"}, new: newRm},
 		{name: "run", aliases: []string{"container run"}, new: newRun, verbatim: true},
 		{name: "start", aliases: []string{"container start"}, new: newStart},
+		{name: "init", aliases: []string{"container init"}, new: newInit},
 		{name: "stop", aliases: []string{"container stop"}, new: newStop},
 		{name: "top", aliases: []string{"container top"}, new: newTop, verbatim: true},
 		{name: "unpause", aliases: []string{"container unpause"}, new: newUnpause},

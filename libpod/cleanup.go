@@ -18,6 +18,9 @@ func (e *Engine) Cleanup(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	if st.Phase == state.Initialized {
+		return e.Stop(ctx, id, nil)
+	}
 	if st.Phase.Active() {
 		return state.Errorf(state.ErrInvalid, "cannot clean up container %s: it is running or paused, stop it first", ref)
 	}

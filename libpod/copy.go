@@ -15,7 +15,6 @@ import (
 
 	"skiff/rootfs/safepath"
 	"skiff/rootfs/transfer"
-	"skiff/state"
 	"skiff/state/event"
 )
 
@@ -315,7 +314,7 @@ func (e *Engine) copyAcross(ctx context.Context, from, to side, opt CopyOptions)
 	if err != nil {
 		return call.finished(err)
 	}
-	if from.id == to.id && st.Phase != state.Running && st.Phase != state.Paused {
+	if from.id == to.id && !st.Phase.Present() {
 		spool, err := os.CreateTemp("", "skiff-cp-")
 		if err != nil {
 			return call.finished(err)

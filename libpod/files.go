@@ -16,7 +16,6 @@ import (
 	"skiff/rootfs/layer"
 	"skiff/rootfs/transfer"
 	"skiff/runtime/rootless"
-	"skiff/state"
 )
 
 // What the internal command files does.
@@ -121,7 +120,7 @@ func (e *Engine) startFiles(ctx context.Context, id string, req FilesRequest) (_
 		if err != nil {
 			return nil, err
 		}
-		running = st.Phase == state.Running || st.Phase == state.Paused
+		running = st.Phase.Present()
 	}
 	var mine, theirs [3]*os.File
 	defer func() {

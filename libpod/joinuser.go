@@ -45,7 +45,7 @@ func (e *Engine) userNamespaceOf(id string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if live.Phase != state.Running && live.Phase != state.Paused {
+	if !live.Phase.Present() {
 		return nil, errNotRunning
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", live.Pid))

@@ -25,7 +25,7 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 		return err
 	}
 	id := cfg.ID
-	if !st.Phase.Active() {
+	if !st.Phase.Up() {
 		return fmt.Errorf("cannot kill container %s: container state improper, it is %s and not running", ref, st.Phase)
 	}
 	stop := unix.Signal(cfg.Process.StopSignal)

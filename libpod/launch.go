@@ -40,6 +40,8 @@ type launchOptions struct {
 	// ahead is a monitor that was started before, with stdio where that is set; nil
 	// without one.
 	ahead *monitorclient.Prepared
+	// hold keeps the container's program from beginning, see Initialize.
+	hold bool
 	// bound ends the container with the caller.
 	bound bool
 }
@@ -73,8 +75,10 @@ func (e *Engine) launch(ctx context.Context, id string, opt launchOptions) (*mon
 	if err := os.MkdirAll(c.Run, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the run directory: %w", err)
 	}
-	if err := e.desire(cfg, state.DesiredRunning); err != nil {
-		return nil, err
+	if !opt.hold {
+		if err := e.desire(cfg, state.DesiredRunning); err != nil {
+			return nil, err
+		}
 	}
 	session, err := e.startMonitor(ctx, cfg, opt)
 	if err != nil {
@@ -324,6 +328,7 @@ func (e *Engine) launchMessage(cfg *state.Config, opt launchOptions) wire.Launch
 		RunDir:      c.Run,
 		NameFile:    e.nameFile(cfg),
 		Bound:       opt.bound,
+		Hold:        opt.hold,
 		CIDFile:     cfg.CIDFile,
 		BootID:      e.Store.BootID,
 		Terminal:    cfg.Process.Terminal,

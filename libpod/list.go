@@ -46,7 +46,7 @@ func (e *Engine) ContainerList(opt ListOptions) ([]Container, error) {
 	list := all[:0]
 	for i := range all {
 		c := &all[i]
-		if match(*c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Active()) {
+		if match(*c) && (opt.All || opt.Last > 0 || anyState || c.Status.Phase.Up()) {
 			list = append(list, *c)
 		}
 	}

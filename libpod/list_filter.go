@@ -183,8 +183,10 @@ func phasesOf(word string) ([]state.Phase, bool) {
 		return []state.Phase{state.Exited}, true
 	case "dead":
 		return []state.Phase{state.Dead}, true
-	case "initialized", "unknown":
-		return nil, true // states that a container of skiff's is never in
+	case "initialized":
+		return []state.Phase{state.Initialized}, true
+	case "unknown":
+		return nil, true // a container of skiff's is never that
 	}
 	return nil, false
 }

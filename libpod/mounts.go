@@ -54,7 +54,7 @@ func (e *Engine) show(ctx context.Context, id string) error {
 		return err
 	}
 	dir := e.Roots.ContainerMount(id)
-	if st.Phase == state.Running || st.Phase == state.Paused {
+	if st.Phase.Present() {
 		box, err := sandbox.Load(e.Roots.Sandboxes(), id)
 		if err != nil {
 			return err

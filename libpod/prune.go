@@ -25,7 +25,7 @@ func (e *Engine) PruneContainers(ctx context.Context, filters []Filter) (removed
 	var errs []error
 	for i := range all {
 		c := &all[i]
-		if c.Status.Phase.Active() || !match(*c) {
+		if c.Status.Phase.Up() || !match(*c) {
 			continue
 		}
 		size, err := treeSize(e.Roots.Container(c.Config.ID).Upper())

@@ -53,7 +53,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, opt RemoveOptions) erro
 }
 
 func (e *Engine) stopToRemove(ctx context.Context, id, ref string, st state.Status, opt RemoveOptions) error {
-	if !opt.Force {
+	if !opt.Force && st.Phase != state.Initialized {
 		return fmt.Errorf("cannot remove container %s as it is %s - running or paused containers cannot be removed without force: %w",
 			id, st.Phase, errImproperState)
 	}

@@ -39,7 +39,7 @@ func (e *Engine) Start(ctx context.Context, ref string, opt StartOptions) (Start
 		lo = attached(*opt.Attach)
 	}
 	shown := e.hide(id)
-	session, err := e.launch(ctx, id, lo)
+	session, err := e.begin(ctx, id, lo)
 	if shown {
 		e.warnOf(e.show(ctx, id))
 	}

@@ -69,7 +69,11 @@ func (e *Engine) StopWith(ctx context.Context, ref string, o StopOptions) (err e
 			e.noteContainer(cfg, event.Stop)
 		}
 	}()
-	if st.Phase == state.Paused {
+	switch st.Phase {
+	case state.Initialized: // its monitor undoes what was prepared
+		_, err := e.gone(ctx, id, killGrace)
+		return err
+	case state.Paused:
 		if err := e.Unpause(ctx, id); err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ type update struct {
 	removed []state.Port
 }
 
-func (u *update) running() bool { return u.live.Phase == state.Running || u.live.Phase == state.Paused }
+func (u *update) running() bool { return u.live.Phase.Present() }
 
 // read works out what the container becomes, and checks it.
 func (u *update) read(id string, req UpdateRequest) (err error) {

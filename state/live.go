@@ -77,4 +77,11 @@ func lost(st Status, why string) Live {
 }
 
 // Active reports whether a container in this phase has a monitor.
-func (p Phase) Active() bool { return p == Running || p == Paused || p == Restarting }
+func (p Phase) Active() bool { return p.Up() || p == Initialized }
+
+// Up reports whether a container in this phase is one that people call running.
+func (p Phase) Up() bool { return p == Running || p == Paused || p == Restarting }
+
+// Present reports whether a container in this phase has a first process, with its
+// namespaces and files.
+func (p Phase) Present() bool { return p == Running || p == Paused || p == Initialized }

@@ -12,6 +12,9 @@ type Phase string
 const (
 	// Created: it has a config and has never run, or its start failed.
 	Created Phase = "created"
+	// Initialized: all is there but its program, which waits for a start. Podman:
+	// container init.
+	Initialized Phase = "initialized"
 	// Running: its first process runs.
 	Running Phase = "running"
 	// Paused: its cgroup is frozen.

@@ -133,7 +133,7 @@ func decodeRestart(data []byte, p *RestartPolicy) bool {
 }
 
 func decodePhase(value []byte, p *Phase) bool {
-	for _, known := range []Phase{Exited, Created, Running, Paused, Restarting, Dead} {
+	for _, known := range []Phase{Exited, Created, Running, Paused, Restarting, Initialized, Dead} {
 		if len(value) == len(known)+2 && value[0] == '"' && string(value[1:len(value)-1]) == string(known) {
 			*p = known
 			return true

@@ -236,7 +236,7 @@ const StateStopping = "stopping"
 func (c Container) state() *ContainerState {
 	st := c.Status
 	return &ContainerState{
-		Status: string(st.Phase), Running: st.Phase.Active(), Paused: st.Phase == state.Paused,
+		Status: string(st.Phase), Running: st.Phase.Up(), Paused: st.Phase == state.Paused,
 		Restarting: st.Phase == state.Restarting, Dead: st.Phase == state.Dead, OOMKilled: st.OOMKilled, StoppedByUser: st.StoppedByUser, Pid: livePid(st),
 		ExitCode: st.ExitCode, Error: st.Error, StartedAt: st.StartedAt, FinishedAt: st.FinishedAt,
 		Health: health(c.Health),
@@ -245,7 +245,7 @@ func (c Container) state() *ContainerState {
 
 // livePid is the first process where there is one.
 func livePid(st state.Live) int {
-	if st.Phase == state.Running || st.Phase == state.Paused {
+	if st.Phase.Present() {
 		return st.Pid
 	}
 	return 0

@@ -131,7 +131,7 @@ func (s *filesServer) open(ctx context.Context) (done func() error, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if live.Phase == state.Running || live.Phase == state.Paused {
+		if live.Phase.Present() {
 			return s.openRunning(live.Status)
 		}
 		release, err := s.engine.HoldStill(ctx, s.id)

@@ -158,7 +158,7 @@ func (s *starter) namespaceOf(id, kind string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if live.Phase != state.Running && live.Phase != state.Paused {
+	if !live.Phase.Present() {
 		return "", fmt.Errorf("cannot join the %s namespace of container %s: it is not running", kind, id)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", live.Pid, kind))

@@ -159,6 +159,10 @@ func (m *monitor) startFailed(st *stage, f wire.Failure, leftovers bool) {
 		m.tellExited(true)
 		return
 	}
+	if f.Message == "" { // it is not a failure
+		m.tellExited(true)
+		return
+	}
 	for i := len(m.conns) - 1; i >= 0; i-- {
 		m.conns[i].last(wire.KindFailed, f)
 	}
@@ -271,6 +275,8 @@ func (m *monitor) closeReserved() {
 func (m *monitor) terminate() {
 	m.terminating = true
 	switch m.doing {
+	case starting:
+		m.undoInit()
 	case waiting:
 		m.loop.stop(m.restartTimer)
 		m.leave()

@@ -32,7 +32,9 @@ func (m *monitor) noteStarted() {
 	if m.status.RestartCount > 0 {
 		list = append(list, m.event(event.Restart))
 	}
-	list = append(list, m.event(event.Init))
+	if !m.l.Hold || m.status.RestartCount > 0 {
+		list = append(list, m.event(event.Init))
+	}
 	if m.l.Attach != nil && m.status.RestartCount == 0 {
 		list = append(list, m.event(event.Attach))
 	}

@@ -70,7 +70,11 @@ type monitor struct {
 	log    *logfile.Writer
 	stages map[int]*stage // by process id
 	// early is a start stage that waits for its KindBegin.
-	early  *stage
+	early *stage
+	// poised is one that waits for OpStart, and poisedFD the first process then, else
+	// -1.
+	poised   *stage
+	poisedFD int
 	execs  map[int]*execution // by process id
 	reaped []child            // room for reap
 	status state.Status
@@ -115,7 +119,7 @@ type monitor struct {
 // Main is the whole program.
 func Main() int {
 	m := &monitor{
-		c: dirs.Container{}, ctl: -1, null: -1,
+		c: dirs.Container{}, ctl: -1, null: -1, poisedFD: -1,
 		stages: make(map[int]*stage), execs: make(map[int]*execution), helpers: make(map[int]func(unix.WaitStatus)),
 	}
 	if err := m.prepare(); err != nil {

@@ -133,7 +133,9 @@ func (m *monitor) recordFailure(f wire.Failure) {
 	st.Version, st.BootID = state.StatusVersion, m.l.BootID
 	st.Pid, st.PidStart, st.Monitor = 0, 0, 0
 	st.Teardown = state.Teardown{}
-	st.ExitCode, st.Error = f.Code, f.Message
+	if f.Message != "" {
+		st.ExitCode, st.Error = f.Code, f.Message
+	}
 	st.RestartCount = m.status.RestartCount
 	m.status = st
 	if m.l.AutoRemove {

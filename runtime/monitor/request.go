@@ -26,6 +26,8 @@ func (m *monitor) request(c *conn, req *wire.Request) {
 		m.attach(c, req.Attach)
 	case wire.OpExec:
 		m.exec(c, req.Exec)
+	case wire.OpStart:
+		m.letBegin(c, req.Attach)
 	case wire.OpHealth:
 		m.check(c)
 	case wire.OpPorts:
@@ -51,6 +53,7 @@ func (m *monitor) order(req *wire.Request) string {
 		if req.Waits {
 			m.showStopping()
 		}
+		m.undoInit()
 	case wire.OpResize:
 		if req.Size == nil || !m.l.Terminal {
 			return "the container has no terminal"

@@ -169,7 +169,7 @@ func (st *stage) receive() {
 		}
 	case k == wire.KindFailed:
 		var f wire.Failure
-		if json.Unmarshal(payload, &f) == nil {
+		if json.Unmarshal(payload, &f) == nil && st.failure == nil {
 			st.failure = &f
 		}
 	}

@@ -56,6 +56,8 @@ func (m *monitor) spawnStart() error {
 	}
 	st.ended = func(ws unix.WaitStatus) {
 		switch {
+		case m.poised == st:
+			m.uninitialized(ws)
 		case early != nil:
 			m.startFailed(st, wire.Failure{Message: early.Error(), Code: 125}, true)
 		case st.failure != nil:
@@ -94,20 +96,12 @@ func (m *monitor) created(st *stage) error {
 		}
 	}
 	s := &m.status
-	s.Phase, s.Pid, s.PidStart = state.Running, r.Pid, r.PidStart
-	s.StartedAt = time.Now().UTC()
+	s.Pid, s.PidStart = r.Pid, r.PidStart
 	s.Network, s.Teardown = r.Network, r.Teardown
-	if m.health != nil {
-		m.health.reset()
+	if m.l.Hold && m.status.RestartCount == 0 {
+		return m.initialized(st)
 	}
-	if err := m.record(); err != nil {
-		return err
-	}
-	_, err := unix.SendmsgN(st.sock, []byte{byte(wire.KindGo), 0, 0, 0, 0}, nil, nil, unix.MSG_NOSIGNAL)
-	if errors.Is(err, unix.EPIPE) {
-		return nil // the stage is gone: how it ended says why
-	}
-	return err
+	return m.begins(st)
 }
 
 // started is called when the user's program begins and its start stage is gone.

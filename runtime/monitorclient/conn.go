@@ -307,6 +307,21 @@ func (c *Conn) Attach(a wire.Attach) (*Session, error) {
 	return s, nil
 }
 
+// Start lets the program of an initialized container begin, and returns when it
+// runs, see Prepared.Launch; a may be nil.
+func (c *Conn) Start(a *wire.Attach) (*Session, error) {
+	err := c.ask(wire.Request{Op: wire.OpStart, Attach: a})
+	s := &Session{conn: c}
+	if err == nil {
+		err = s.awaitStart()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // Exec runs a further program in the container and returns when it runs; a
 // wire.Failure says why it does not. With e.Detach the session is at its end.
 func (c *Conn) Exec(e wire.Exec) (*Session, error) {

@@ -130,6 +130,9 @@ type Launch struct {
 	Direct bool `json:"direct,omitempty"`
 	// Attach makes the launching connection a client of the container's streams.
 	Attach *Attach `json:"attach,omitempty"`
+	// Hold keeps the container's program from beginning until OpStart; the container
+	// is Initialized.
+	Hold bool `json:"hold,omitempty"`
 	// Bound has the container killed when the launching connection ends.
 	Bound bool `json:"bound,omitempty"`
 
@@ -197,6 +200,9 @@ const (
 	OpWait = "wait"
 	// OpWaitRemoved is OpWait, answered when the monitor is about to end.
 	OpWaitGone = "wait-gone"
+	// OpStart lets the program of a container begin that was launched with Hold. It
+	// is answered as a Launch, and Attach, which may be nil, is its Attach.
+	OpStart = "start"
 	// OpStop tells the monitor that the user wants the container to end: the
 	// restart policy no longer applies. It sends no signal.
 	OpStop = "stop"
