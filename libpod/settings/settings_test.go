@@ -70,7 +70,7 @@ func (r tree) load(uid int, modules ...string) (Settings, error) {
 	return Load(r.source(uid, modules...))
 }
 
-func newTree(t *testing.T) tree { return tree{t, t.TempDir(), map[string]string{, false}} }
+func newTree(t *testing.T) tree { return tree{t: t, root: t.TempDir(), env: map[string]string{}} }
 
 func TestNoFiles(t *testing.T) {
 	got, err := newTree(t).load(0)

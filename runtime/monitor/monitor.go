@@ -75,10 +75,10 @@ type monitor struct {
 	// -1.
 	poised   *stage
 	poisedFD int
-	execs  map[int]*execution // by process id
-	reaped []child            // room for reap
-	status state.Status
-	last   *state.Status // of the last run before the present one
+	execs    map[int]*execution // by process id
+	reaped   []child            // room for reap
+	status   state.Status
+	last     *state.Status // of the last run before the present one
 	// pid is the first process while it is not reaped, else 0; pending is its
 	// wait status where it ended before its start stage did.
 	pid     int
