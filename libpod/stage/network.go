@@ -25,7 +25,7 @@ type networkStep struct {
 	// late has libcontainer make the namespace, so that it belongs to the
 	// container's user namespace.
 	late bool
-	// joined is the path of another container's namespace.
+	// joined is the path of another container's namespace, or of one of the host's.
 	joined string
 	// shared holds the files of that container that name hosts and servers.
 	shared dirs.Container
@@ -51,6 +51,7 @@ func (s *starter) newNetwork() (n *networkStep, err error) {
 	case strings.HasPrefix(mode, state.ModeContainer):
 		return n, n.join(strings.TrimPrefix(mode, state.ModeContainer))
 	case strings.HasPrefix(mode, state.ModePath):
+		n.shared = s.dirs // nobody else has files for it
 		n.joined, err = s.namespaceAt(strings.TrimPrefix(mode, state.ModePath), "net")
 		return n, err
 	}

@@ -192,7 +192,8 @@ func removeTree(top string) {
 	}
 }
 
-// condition adds [cgroup1], [cgroup2], [ipv6], [tun], [root] and [limits].
+// condition adds [cgroup1], [cgroup2], [ipv6], [tun], [root], [limits], and [vlan]
+// and [ipvlan] for kernels that have such devices.
 func condition(cond string) (bool, error) {
 	switch cond {
 	case "cgroup1":
@@ -208,6 +209,10 @@ func condition(cond string) (bool, error) {
 			f.Close()
 		}
 		return err == nil, nil
+	case "vlan", "ipvlan":
+		// Without the device below an unknown kind is all that ip has to complain of.
+		out, _ := exec.Command("ip", "link", "add", "name", "skiff-probe", "type", cond).CombinedOutput()
+		return !strings.Contains(string(out), "Unknown device type"), nil
 	case "root":
 		return os.Geteuid() == 0, nil
 	case "limits":
