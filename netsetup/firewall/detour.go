@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -29,9 +30,7 @@ func Detour(at netip.Addr, from, to uint16) error {
 	in := &nftables.Chain{Table: t, Name: "answer", Type: nftables.ChainTypeFilter, Policy: &accept,
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityRef(100)}
 	batch, err := record(false, func(c *nftables.Conn) error {
-		c.AddTable(t) // so that there is one to delete
-		c.DelTable(t)
-		c.AddTable(t)
+		c.CreateTable(t)
 		c.AddChain(out)
 		c.AddChain(in)
 		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
@@ -41,6 +40,16 @@ func Detour(at netip.Addr, from, to uint16) error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err = Send(batch); !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	old, err := record(false, func(c *nftables.Conn) error { c.DelTable(t); return nil })
+	if err != nil {
+		return err
+	}
+	if err := Send(old); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return Send(batch)

@@ -34,6 +34,9 @@ type fake struct {
 	OOMFiles []string       `json:"oomFiles"`
 	Reserve  bool           `json:"reserve"`
 	Warnings []string       `json:"warnings"`
+	// Names has the monitor answer at 127.0.0.11 for the network "net". Where is in the
+	// status, as the address.
+	Names bool `json:"names"`
 }
 
 // TestMain lets the test's program also be the monitor and the fake skiff.
@@ -124,6 +127,15 @@ func (f *fake) start(dir string) error {
 			return err
 		}
 		fds = append(fds, fd)
+	}
+	if f.Names {
+		sockets, where, err := resolverSockets()
+		if err != nil {
+			return err
+		}
+		fds = append(fds, sockets...)
+		report.Network = state.NetworkStatus{Resolver: true, Closed: true,
+			Endpoints: []state.EndpointStatus{{Network: "net", Names: []string{"box"}, IP: where}}}
 	}
 	if err := wire.SendFDs(3, wire.KindStage, report, fds); err != nil {
 		return err
