@@ -259,13 +259,18 @@ func serve(t *testing.T, ns *link.Namespace, network, addr string) {
 
 // ask connects and gives what the server says: the address it sees.
 func ask(ns *link.Namespace, network, addr string) (string, error) {
+	return askFor(2*time.Second, ns, network, addr)
+}
+
+// askFor is ask with a bound on each part of it.
+func askFor(patience time.Duration, ns *link.Namespace, network, addr string) (string, error) {
 	var c net.Conn
-	err := in(ns, func() (err error) { c, err = net.DialTimeout(network, addr, 2*time.Second); return err })
+	err := in(ns, func() (err error) { c, err = net.DialTimeout(network, addr, patience); return err })
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	c.Write([]byte("?"))
 	buf := make([]byte, 100)
 	n, err := c.Read(buf)

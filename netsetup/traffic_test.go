@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"testing"
+	"time"
 
 	"skiff/netsetup/link"
 	"skiff/state"
@@ -11,7 +12,11 @@ import (
 // there must be no answer.
 func sees(t *testing.T, what string, ns *link.Namespace, network, addr, want string) {
 	t.Helper()
-	got, err := ask(ns, network, addr)
+	patience := 2 * time.Second
+	if want == "" {
+		patience = 500 * time.Millisecond
+	}
+	got, err := askFor(patience, ns, network, addr)
 	if want == "" && err == nil {
 		t.Errorf("%s: %s %s answered", what, network, addr)
 	}

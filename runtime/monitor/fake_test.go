@@ -33,10 +33,16 @@ type fake struct {
 	Teardown state.Teardown `json:"teardown"` // to report
 	OOMFiles []string       `json:"oomFiles"`
 	Reserve  bool           `json:"reserve"`
+	Many     int            `json:"many"` // further descriptors
 	Warnings []string       `json:"warnings"`
 	// Names has the monitor answer at 127.0.0.11 for the network "net". Where is in the
 	// status, as the address.
 	Names bool `json:"names"`
+	// Watch is where monitors agree on who restores rules. The address of the socket
+	// that the monitor gets is in the file "news".
+	Watch string `json:"watch"`
+	// Reload is a script that restores them.
+	Reload string `json:"reload"`
 }
 
 // TestMain lets the test's program also be the monitor and the fake skiff.
@@ -70,6 +76,11 @@ func playSkiff(dir, verb string) error {
 		return f.exec()
 	case "health-stage":
 		return f.check()
+	case "reload-networks":
+		if err := appendLine(filepath.Join(dir, "reloads"), "reload"); err != nil {
+			return err
+		}
+		return exec.Command("/bin/sh", "-c", f.Reload).Run()
 	case "teardown":
 		return appendLine(filepath.Join(dir, "teardowns"), "teardown")
 	}
@@ -121,6 +132,20 @@ func (f *fake) start(dir string) error {
 	unix.Close(gate[0])
 	report := wire.Stage{Version: wire.Version, Pid: pid, PidStart: 1, Teardown: f.Teardown, OOMFiles: f.OOMFiles, Warnings: f.Warnings}
 	var fds []int
+	if f.Watch != "" {
+		fd, err := newsSocket(filepath.Join(dir, "news"))
+		if err != nil {
+			return err
+		}
+		fds, report.Watch = append(fds, fd), &wire.Watch{Sockets: 1, Dir: f.Watch}
+	}
+	for range f.Many {
+		fd, err := unix.MemfdCreate("one of many", unix.MFD_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		fds = append(fds, fd)
+	}
 	if f.Reserve {
 		fd, err := unix.MemfdCreate("reserved", unix.MFD_CLOEXEC)
 		if err != nil {
@@ -137,7 +162,7 @@ func (f *fake) start(dir string) error {
 		report.Network = state.NetworkStatus{Resolver: true, Closed: true,
 			Endpoints: []state.EndpointStatus{{Network: "net", Names: []string{"box"}, IP: where}}}
 	}
-	if err := wire.SendFDs(3, wire.KindStage, report, fds); err != nil {
+	if err := wire.SendAll(3, wire.KindStage, report, fds); err != nil {
 		return err
 	}
 	if f.Crash == "reported" {

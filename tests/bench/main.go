@@ -73,6 +73,7 @@ func (b *bench) measure() error {
 		{"16 runs at once", b.together},
 		{"idle memory", b.memory},
 		{"memory after 1000 health checks", b.checked},
+		{"throughput", b.traffic},
 		{"pull", b.pull},
 		{"ps -a of many", b.many},
 		{"build", b.builds},

@@ -85,7 +85,7 @@ func TestOneImporter(t *testing.T) {
 		"github.com/urfave/cli":                       {"skiff/cmd"},
 		"github.com/moby/profiles":                    {"skiff/runtime/spec"},
 		"github.com/cyphar/filepath-securejoin":       {"skiff/rootfs/safepath"},
-		"github.com/godbus/dbus":                      {"skiff/runtime/sandbox", "skiff/runtime/scope"},
+		"github.com/godbus/dbus":                      {"skiff/runtime/sandbox", "skiff/runtime/scope", "skiff/netsetup/firewall"},
 		"github.com/coreos/go-systemd":                {"skiff/runtime/scope"},
 		"go.podman.io/storage":                        {"skiff/rootfs/store", "skiff/rootfs/imagetool", "skiff/rootfs/archive", "skiff/rootfs/registry"},
 		"go.podman.io/common":                         {"skiff/rootfs/store", "skiff/rootfs/index"},
