@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"skiff/libpod/inspect"
+	"skiff/rootfs/layer"
 	"skiff/state/process"
 )
 
@@ -42,9 +43,12 @@ func treeSize(dir string) (int64, error) {
 	type inode struct{ dev, ino uint64 }
 	seen := map[inode]bool{}
 	var sum int64
-	err = fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil // gone, or an ordinary user may not read it
+		}
+		if "/"+name == layer.Mtab && d.Type() == fs.ModeSymlink {
+			return nil // a start makes it
 		}
 		info, err := d.Info()
 		if err != nil {

@@ -116,7 +116,7 @@ func (s *starter) load(id string) (err error) {
 // because it works on beside the mount, unless the names in it are in the image.
 func (s *starter) connect(ctx context.Context, net *networkStep) error {
 	if s.cfg.Extra().HostsFile == "image" {
-		if err := s.mountRoot(); err != nil {
+		if err := s.openRoot(); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,15 @@ func (s *starter) connect(ctx context.Context, net *networkStep) error {
 	if err := net.begin(ctx); err != nil || s.root != nil {
 		return err
 	}
-	return s.mountRoot()
+	return s.openRoot()
+}
+
+// openRoot mounts the root and makes in it what every container finds.
+func (s *starter) openRoot() error {
+	if err := s.mountRoot(); err != nil {
+		return err
+	}
+	return s.linkMtab()
 }
 
 // begin finishes the network of a container that was created and lets its

@@ -15,6 +15,7 @@ import (
 	"go.podman.io/storage/pkg/archive"
 
 	"skiff/rootfs/imagecall"
+	"skiff/rootfs/layer"
 	"skiff/rootfs/registry"
 	"skiff/rootfs/store"
 )
@@ -33,7 +34,7 @@ func Commit(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 	if err := ApplyChanges(&Config{}, s.Req.Changes); err != nil {
 		return nil, err
 	}
-	tree, err := layerOf(ctx, from)
+	tree, err := layerOf(ctx, s, from)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the container's files: %w", err)
 	}
@@ -59,13 +60,27 @@ func Commit(ctx context.Context, s *registry.Session) (*imagecall.Image, error) 
 
 // layerOf is the new layer: what the container changed, or all of its files from
 // standard input.
-func layerOf(ctx context.Context, from *imagecall.Commit) (io.ReadCloser, error) {
+func layerOf(ctx context.Context, s *registry.Session, from *imagecall.Commit) (io.ReadCloser, error) {
 	if from.Squash {
 		return open(ctx, "-")
 	}
-	return archive.TarWithOptions(from.Upper, &archive.TarOptions{
-		Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat,
-	})
+	options := &archive.TarOptions{Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat}
+	var below []string
+	if from.Base != "" {
+		base, err := s.Store.Images().Load(from.Base)
+		if err != nil {
+			return nil, err
+		}
+		below = base.Layers
+	}
+	own, err := layer.HasOwnMtab(below, from.Upper)
+	if err != nil {
+		return nil, err
+	}
+	if own {
+		options.ExcludePatterns = []string{strings.TrimPrefix(layer.Mtab, "/")}
+	}
+	return archive.TarWithOptions(from.Upper, options)
 }
 
 // commitConfig adds to the base's configuration what the container changed. It

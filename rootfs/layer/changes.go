@@ -34,7 +34,8 @@ type Comparison struct {
 // maxDepth bounds how deep directories may be nested.
 const maxDepth = 1000
 
-// Changes lists how New differs from Old, sorted by path. Whatever New's own
+// Changes lists how New differs from Old, sorted by path, without the link Mtab that a start
+// makes. Whatever New's own
 // layers hold counts as changed, directories excepted: overlay copies them
 // whenever something below them changes. A directory is changed also where an
 // entry of it was added or deleted. Docker: diff.
@@ -222,6 +223,8 @@ func (w *comparer) entry(at, name string, olds, news stack, depth int) (entries 
 	case after == nil:
 		w.add(Deleted, p)
 		return true, nil
+	case before == nil && p == Mtab && ownMtab(news):
+		return false, nil
 	case before == nil:
 		return w.added(p, after, depth)
 	case !before.isDir() || !after.isDir():

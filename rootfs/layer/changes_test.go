@@ -69,6 +69,9 @@ func TestChanges(t *testing.T) {
 		{"a directory in a link's place", []string{"lib/", "lib/x=1"}, "C /lib\nA /lib/x\n"},
 		{"a link in a directory's place", []string{"srv>/etc"}, "C /srv\n"},
 		{"a whiteout of nothing", []string{"-ghost"}, ""},
+		{"the link that a start makes", []string{"etc/", "etc/mtab>/proc/mounts"}, ""},
+		{"a link of its own", []string{"etc/", "etc/mtab>/proc/self/mounts"}, "C /etc\nA /etc/mtab\n"},
+		{"a file of its own", []string{"etc/", "etc/mtab=none"}, "C /etc\nA /etc/mtab\n"},
 		{"mount points", []string{"etc/", "etc/hosts=", "dev/", "proc/", "data/", "data/vol/"}, ""},
 		{"a mount point with content", []string{"data/", "data/vol/", "data/vol/f=1", "etc/", "etc/hosts=127"}, "A /data\nA /data/vol\nA /data/vol/f\nC /etc\nA /etc/hosts\n"},
 	} {
@@ -95,5 +98,32 @@ func TestChangesSeeWhiteoutsOfTheImage(t *testing.T) {
 	got, err := Comparison{Old: []string{lower, mid}, New: []string{lower, mid, layerOf(t, "a=2", "d/", "d/x=2")}}.Changes()
 	if err != nil || fmt.Sprint(got) != "[{A /a} {C /d} {A /d/x}]" {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestHasOwnMtab(t *testing.T) {
+	link, none := []string{"etc/", "etc/mtab>/proc/mounts"}, []string{"etc/", "etc/x=1"}
+	for _, tt := range []struct {
+		what         string
+		below, upper []string
+		want         bool
+	}{
+		{"made", none, link, true},
+		{"made without an /etc below", []string{"usr/"}, link, true},
+		{"not made", none, none, false},
+		{"no /etc", none, []string{"usr/"}, false},
+		{"what was below is replaced", []string{"etc/", "etc/mtab=old"}, link, false},
+		{"another link", none, []string{"etc/", "etc/mtab>/proc/mount"}, false},
+		{"a file", none, []string{"etc/", "etc/mtab=/proc/mounts"}, false},
+		{"removed", link, []string{"etc/", "-etc/mtab"}, false},
+		{"removed below", []string{"etc/", "-etc/mtab"}, link, true},
+		{"/etc is a file", none, []string{"etc=1"}, false},
+	} {
+		if got, err := HasOwnMtab([]string{layerOf(t, tt.below...)}, layerOf(t, tt.upper...)); err != nil || got != tt.want {
+			t.Errorf("%s: got %v, %v, want %v", tt.what, got, err, tt.want)
+		}
+	}
+	if got, err := HasOwnMtab(nil, layerOf(t, link...)); err != nil || !got {
+		t.Errorf("without an image: got %v, %v", got, err)
 	}
 }
