@@ -223,6 +223,7 @@ func (f *form) extraMachine(x *state.Extras) {
 	x.RdtClass = c.String("rdt-class")
 	values(f, "security-opt", func(s string) (string, error) { return s, parse.ExtraSecurity(x, s) }, func(string) {})
 	if mode := c.String("cgroups"); f.err == nil && c.IsSet("cgroups") {
+		f.req.Explicit.Cgroups = true
 		switch mode {
 		case "enabled", "no-conmon": // the monitor is never in its container's cgroup
 		case state.CgroupsDisabled, state.CgroupsSplit:

@@ -5,6 +5,17 @@ import (
 	"skiff/state"
 )
 
+// defaultCgroups takes what containers.conf says where --cgroups says nothing.
+func (b *builder) defaultCgroups() {
+	mode := b.in.Defaults.Containers.Cgroups
+	if b.in.Given.Cgroups || mode != state.CgroupsDisabled && mode != state.CgroupsSplit {
+		return // the others are what is done anyway
+	}
+	x := b.cfg.Extra()
+	x.Cgroups = mode
+	b.cfg.Extras = &x
+}
+
 // cgroups checks that what else was asked for goes with --cgroups.
 func (b *builder) cgroups(x state.Extras) error {
 	c, option := b.cfg, "--cgroups "+x.Cgroups

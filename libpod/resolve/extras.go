@@ -26,7 +26,7 @@ func (b *builder) extras() error {
 	}
 	x.Timezone = firstOf(x.Timezone, conf.Containers.TZ)
 	if c.Process.Init {
-		x.InitPath = firstOf(x.InitPath, conf.Engine.InitPath)
+		x.InitPath = firstOf(x.InitPath, conf.Containers.InitPath, conf.Engine.InitPath)
 	} else if x.InitPath != "" {
 		return invalid("--init-path needs --init")
 	}

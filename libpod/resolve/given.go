@@ -19,6 +19,7 @@ type Given struct {
 	StopSignal bool
 	ShmSize    bool
 	PidsLimit  bool
+	Cgroups    bool
 	LogDriver  bool
 	Init       bool
 	ReadOnly   bool

@@ -44,6 +44,11 @@ func (b *builder) network() error {
 	if len(n.DNSOptions) == 0 {
 		n.DNSOptions = conf.DNSOptions
 	}
+	host := "host.containers.internal:"
+	if conf.HostIP != "" && n.Mode != state.ModeHost && !strings.HasPrefix(n.Mode, state.ModeContainer) && !b.cfg.Extra().NoHosts && !conf.NoHosts &&
+		!slices.ContainsFunc(n.ExtraHosts, func(h string) bool { return strings.HasPrefix(h, host) }) {
+		n.ExtraHosts = append(n.ExtraHosts, host+conf.HostIP)
+	}
 	return nil
 }
 
@@ -243,6 +248,20 @@ func (b *builder) hostname() error {
 		c.Hostname = other.Hostname
 		return nil
 	}
-	c.Hostname = c.ID[:min(12, len(c.ID))]
+	if c.Hostname = c.ID[:min(12, len(c.ID))]; b.in.Defaults.Containers.NameAsHostname {
+		c.Hostname = firstOf(hostnameOf(c.Name), c.Hostname)
+	}
 	return nil
+}
+
+// hostnameOf is a container's name without what no host name may have, as far as the
+// kernel takes it.
+func hostnameOf(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return -1
+	}, name)
+	return strings.Trim(name[:min(63, len(name))], "-.")
 }

@@ -96,6 +96,7 @@ func (b *builder) identity() {
 		}
 		c.Created = now().UTC()
 	}
+	b.defaultCgroups()
 	c.CIDFile = b.in.CIDFile
 	if c.Restart.Name == "" {
 		c.Restart.Name = state.RestartNo

@@ -67,41 +67,45 @@ func (c *Containers) setters(syn Syntax) map[string]setter {
 		return func(words []string) (map[string]string, error) { return syn.Pairs(what, words) }
 	}
 	return map[string]setter{
-		"annotations":          pairs(&c.Annotations, pair("annotation")),
-		"apparmor_profile":     text(&c.AppArmorProfile),
-		"base_hosts_file":      text(&c.BaseHostsFile),
-		"cgroup_conf":          pairs(&c.CgroupConf, pair("cgroup setting")),
-		"cgroupns":             optional(&c.CgroupNS, "private", "host"),
-		"default_capabilities": many(&c.DefaultCapabilities, syn.Capability),
-		"default_sysctls":      pairs(&c.Sysctls, pair("sysctl")),
-		"default_ulimits":      list(&c.Ulimits, syn.Ulimit),
-		"devices":              list(&c.Devices, syn.Device),
-		"dns_servers":          list(&c.DNSServers, syn.IP),
-		"dns_searches":         list(&c.DNSSearches, same),
-		"dns_options":          list(&c.DNSOptions, same),
-		"env":                  many(&c.Env, syn.Env),
-		"env_host":             truth(&c.EnvHost),
-		"http_proxy":           truth(&c.HTTPProxy),
-		"init":                 truth(&c.Init),
-		"ipcns":                optional(&c.IpcNS, "none", "host", "private", "shareable"),
-		"log_driver":           text(&c.LogDriver, "json-file", "k8s-file", "journald", "none", "passthrough"),
-		"log_size_max":         limit(&c.LogSizeMax, syn),
-		"log_tag":              text(&c.LogTag),
-		"mounts":               mounts(&c.Mounts, syn.Mount),
-		"netns":                text(&c.NetNS),
-		"no_hosts":             truth(&c.NoHosts),
-		"oom_score_adj":        whole(&c.OOMScoreAdj),
-		"pids_limit":           whole(&c.PidsLimit),
-		"pidns":                optional(&c.PidNS, "private", "host"),
-		"privileged":           truth(&c.Privileged),
-		"read_only":            truth(&c.ReadOnly),
-		"seccomp_profile":      text(&c.SeccompProfile),
-		"shm_size":             size(&c.ShmSize, syn),
-		"tz":                   text(&c.TZ),
-		"umask":                c.setUmask,
-		"userns":               c.setUserNS,
-		"utsns":                optional(&c.UtsNS, "private", "host"),
-		"volumes":              list(&c.Volumes, syn.Volume),
+		"annotations":                 pairs(&c.Annotations, pair("annotation")),
+		"apparmor_profile":            text(&c.AppArmorProfile),
+		"base_hosts_file":             text(&c.BaseHostsFile),
+		"cgroup_conf":                 pairs(&c.CgroupConf, pair("cgroup setting")),
+		"cgroupns":                    optional(&c.CgroupNS, "private", "host"),
+		"cgroups":                     optional(&c.Cgroups, "enabled", "no-conmon", "disabled", "split"),
+		"container_name_as_hostname":  truth(&c.NameAsHostname),
+		"default_capabilities":        many(&c.DefaultCapabilities, syn.Capability),
+		"default_sysctls":             pairs(&c.Sysctls, pair("sysctl")),
+		"default_ulimits":             list(&c.Ulimits, syn.Ulimit),
+		"devices":                     list(&c.Devices, syn.Device),
+		"dns_servers":                 list(&c.DNSServers, syn.IP),
+		"dns_searches":                list(&c.DNSSearches, same),
+		"dns_options":                 list(&c.DNSOptions, same),
+		"env":                         many(&c.Env, syn.Env),
+		"env_host":                    truth(&c.EnvHost),
+		"http_proxy":                  truth(&c.HTTPProxy),
+		"host_containers_internal_ip": c.setHostIP,
+		"init":                        truth(&c.Init),
+		"init_path":                   text(&c.InitPath),
+		"ipcns":                       optional(&c.IpcNS, "none", "host", "private", "shareable"),
+		"log_driver":                  text(&c.LogDriver, "json-file", "k8s-file", "journald", "none", "passthrough"),
+		"log_size_max":                limit(&c.LogSizeMax, syn),
+		"log_tag":                     text(&c.LogTag),
+		"mounts":                      mounts(&c.Mounts, syn.Mount),
+		"netns":                       text(&c.NetNS),
+		"no_hosts":                    truth(&c.NoHosts),
+		"oom_score_adj":               whole(&c.OOMScoreAdj),
+		"pids_limit":                  whole(&c.PidsLimit),
+		"pidns":                       optional(&c.PidNS, "private", "host"),
+		"privileged":                  truth(&c.Privileged),
+		"read_only":                   truth(&c.ReadOnly),
+		"seccomp_profile":             text(&c.SeccompProfile),
+		"shm_size":                    size(&c.ShmSize, syn),
+		"tz":                          text(&c.TZ),
+		"umask":                       c.setUmask,
+		"userns":                      c.setUserNS,
+		"utsns":                       optional(&c.UtsNS, "private", "host"),
+		"volumes":                     list(&c.Volumes, syn.Volume),
 	}
 }
 
@@ -117,6 +121,24 @@ func (c *Containers) setUmask(v any) error {
 	}
 	mask := uint32(n)
 	c.Umask = &mask
+	return nil
+}
+
+// setHostIP reads the address of host.containers.internal.
+func (c *Containers) setHostIP(v any) error {
+	var s string
+	if err := text(&s)(v); err != nil {
+		return err
+	}
+	if s == "none" {
+		return &ignored{fmt.Sprintf("the value %q", s)} // the name of the host is always there
+	}
+	if s != "" {
+		if _, err := netip.ParseAddr(s); err != nil {
+			return fmt.Errorf("invalid address %q", s)
+		}
+	}
+	c.HostIP = s
 	return nil
 }
 
@@ -233,8 +255,8 @@ func foreign(table, key string) bool {
 			runtime_supports_kvm runtime_supports_nocgroups service_timeout
 			shutdown_timeout ssh_config static_dir tmp_dir volume_path volume_plugin_timeout volume_plugins
 			default_ssh_config default_image_store helper_binaries_dir`,
-		"containers": `cgroups container_name_as_hostname default_capabilities disable_hosts enable_keyring
-			enable_labeled_users env_merge host_containers_internal_ip init_path interface_name keyring label
+		"containers": `default_capabilities disable_hosts enable_keyring
+			enable_labeled_users env_merge interface_name keyring label
 			label_users log_path passwd prepare_volume_on_create rootless_networking
 			userns_size uidmap gidmap log_opts`,
 		"network": `cni_plugin_dirs default_rootless_network_cmd dns_bind_port netavark_plugin_dirs network_backend

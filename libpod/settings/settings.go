@@ -87,6 +87,12 @@ type Containers struct {
 	// BaseHostsFile is a path, image or none.
 	BaseHostsFile string
 	CgroupNS      string
+	// Cgroups is in the syntax of --cgroups.
+	Cgroups string
+	// NameAsHostname gives a container its own name for a host name.
+	NameAsHostname bool
+	// HostIP is the address of host.containers.internal; empty for the usual one.
+	HostIP string
 	// DefaultCapabilities replace skiff's own default set; nil where not set.
 	DefaultCapabilities []string
 	Sysctls             map[string]string
@@ -98,8 +104,10 @@ type Containers struct {
 	Env                 []string
 	EnvHost             bool
 	Init                bool
-	IpcNS               string
-	LogDriver           string
+	// InitPath is as Engine.InitPath, and comes first.
+	InitPath  string
+	IpcNS     string
+	LogDriver string
 	// LogSizeMax is in bytes; -1 is no limit, 0 not set.
 	LogSizeMax int64
 	LogTag     string
