@@ -127,6 +127,26 @@ func inspectUsage(c *cli.Context, kind string, names []string) error {
 	return nil
 }
 
+// namedByPodman gives the default network the name that scripts written for Podman
+// look for, where skiff is called by its name.
+func namedByPodman(app *App, doc *inspect.ContainerDocument) *inspect.ContainerDocument {
+	nets := doc.NetworkSettings.Networks
+	if name := app.networkName(state.DefaultNetwork); nets[state.DefaultNetwork] != nil && nets[name] == nil {
+		nets[name] = nets[state.DefaultNetwork]
+		nets[name].NetworkID = name
+		delete(nets, state.DefaultNetwork)
+	}
+	return doc
+}
+
+// networkName is what a network is called in what is shown.
+func (app *App) networkName(name string) string {
+	if app.Name == "podman" && name == state.DefaultNetwork {
+		return "podman"
+	}
+	return name
+}
+
 func inspectors(app *App, e *libpod.Engine, size bool) map[string]inspector {
 	return map[string]inspector{
 		"container": func(ref string) (any, error) {
@@ -137,7 +157,7 @@ func inspectors(app *App, e *libpod.Engine, size bool) map[string]inspector {
 			if app.Docker {
 				return c.Docker(), nil
 			}
-			return c.Podman(), nil
+			return namedByPodman(app, c.Podman()), nil
 		},
 		"image": func(ref string) (any, error) {
 			i, err := e.ImageInspect(ref)

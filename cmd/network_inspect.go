@@ -46,7 +46,9 @@ func inspectNetworks(app *App, c *cli.Context) error {
 		case app.Docker:
 			docs = append(docs, inspect.NetworkForDocker(r, containers))
 		default:
-			docs = append(docs, inspect.Network(r, containers))
+			doc := inspect.Network(r, containers)
+			doc.Name = app.networkName(doc.Name)
+			docs = append(docs, doc)
 		}
 	}
 	if err := documents(app, c.String("format"), docs); err != nil {

@@ -53,8 +53,10 @@ func listNetworks(app *App, c *cli.Context) error {
 	}
 	rows := make([]networkRow, len(nets))
 	for i, r := range nets {
+		r.Name = app.networkName(r.Name)
 		rows[i] = networkRow{r: r, docker: app.Docker, noTrunc: c.Bool("no-trunc")}
 	}
+	slices.SortFunc(rows, func(a, b networkRow) int { return strings.Compare(a.Name(), b.Name()) })
 	l := listing[networkRow]{
 		columns: []format.Column[networkRow]{
 			{Head: "NETWORK ID", Cell: networkRow.ID}, {Head: "NAME", Cell: networkRow.Name}, {Head: "DRIVER", Cell: networkRow.Driver},

@@ -71,6 +71,9 @@ func (e *Engine) PublishedPorts(ref string) ([]state.Port, error) {
 	return c.Status.Network.Ports, nil
 }
 
+// podmansDefault is what Podman calls the default network.
+const podmansDefault = "podman"
+
 // NetworkInspect reads a network's record, found by name or the beginning of
 // its id, and the containers. The networks that exist from the start have a
 // record only once they were used.
@@ -83,9 +86,10 @@ func (e *Engine) NetworkInspect(ref string) (state.NetworkRecord, []inspect.Cont
 	return r, all, err
 }
 
-// network finds a network's record by its name or the beginning of its id.
+// network finds a network's record by its name or the beginning of its id. The
+// default one is also default and, unless there is another of that name, podman.
 func (e *Engine) network(ref string) (r state.NetworkRecord, err error) {
-	if ref == "default" {
+	if ref == "default" || ref == podmansDefault && !jsonfile.Exists(e.Roots.NetworkRecord(ref)) {
 		ref = state.DefaultNetwork
 	}
 	err = os.ErrNotExist

@@ -21,7 +21,11 @@ func (m *Manager) WriteFiles(r Request, st state.NetworkStatus) error {
 	if err := os.MkdirAll(r.Dir.Run, 0o711); err != nil {
 		return err
 	}
-	if err := dns.Write(r.Dir.HostnameFile(), []byte(r.Hostname+"\n")); err != nil {
+	name := r.Hostname
+	if name == "" { // it has the host's
+		name, _ = os.Hostname()
+	}
+	if err := dns.Write(r.Dir.HostnameFile(), []byte(name+"\n")); err != nil {
 		return err
 	}
 	if strings.HasPrefix(r.Network.Mode, state.ModeContainer) {

@@ -134,7 +134,7 @@ func TestPortInUse(t *testing.T) {
 	defer l.Close()
 	before := machine()
 	_, err = h.start(state.Network{Mode: state.ModeBridge, Ports: []state.Port{tcp(8079, 79), tcp(8080, 80)}})
-	if !errors.Is(err, ErrPortInUse) || !strings.HasPrefix(err.Error(), "cannot publish port 8080/tcp: the port is already in use by process ") {
+	if !errors.Is(err, ErrPortInUse) || !strings.HasPrefix(err.Error(), "cannot publish port 8080/tcp: address already in use by process ") {
 		t.Errorf("got %v", err)
 	}
 	if after := machine(); after != before {
@@ -192,7 +192,7 @@ func TestPortRangeAndRandomPort(t *testing.T) {
 		}
 	}
 	_, err := h.start(state.Network{Mode: state.ModeBridge, Ports: []state.Port{ranged}})
-	if err == nil || err.Error() != "cannot publish port 8000-8001/tcp: the port is already in use" {
+	if err == nil || err.Error() != "cannot publish port 8000-8001/tcp: address already in use" {
 		t.Errorf("full range: %v", err)
 	}
 	b := h.box(state.Port{ContainerPort: 80, Protocol: "tcp"}, state.Port{ContainerPort: 5, Protocol: "sctp"})
@@ -290,10 +290,10 @@ func TestWhoHoldsAPort(t *testing.T) {
 		port state.Port
 		want string
 	}{
-		{tcp(8080, 80), "8080/tcp: the port is already in use by container box"},
-		{state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"}, "5353/udp: the port is already in use by container box"},
-		{tcp(8090, 80), "8090/tcp: the port is already in use" + mine},
-		{state.Port{HostIP: "127.0.0.1", HostPort: 8091, ContainerPort: 53, Protocol: "udp"}, "127.0.0.1:8091/udp: the port is already in use" + mine},
+		{tcp(8080, 80), "8080/tcp: address already in use by container box"},
+		{state.Port{HostPort: 5353, ContainerPort: 53, Protocol: "udp"}, "5353/udp: address already in use by container box"},
+		{tcp(8090, 80), "8090/tcp: address already in use" + mine},
+		{state.Port{HostIP: "127.0.0.1", HostPort: 8091, ContainerPort: 53, Protocol: "udp"}, "127.0.0.1:8091/udp: address already in use" + mine},
 	} {
 		_, err := h.start(state.Network{Mode: state.ModeBridge, Ports: []state.Port{tt.port}})
 		if want := "cannot publish port " + tt.want; fmt.Sprint(err) != want {

@@ -15,7 +15,7 @@ import (
 
 var (
 	// ErrPortInUse: the host port is taken.
-	ErrPortInUse = errors.New("the port is already in use")
+	ErrPortInUse = errors.New("address already in use")
 	// ErrUnsupported: the kernel or the host lacks what the applier needs.
 	ErrUnsupported = errors.New("not supported by this host")
 )
