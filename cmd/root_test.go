@@ -49,7 +49,7 @@ func TestBadCommandLines(t *testing.T) {
 		"run --name a/b img":                "Error: invalid container name \"a/b\": only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed\n",
 		"run --env-file nofile img":         "Error: cannot read \"nofile\": no such file or directory\n",
 		"run --mount type=bind,src=/no/x,dst=/y img": "Error: invalid mount \"type=bind,src=/no/x,dst=/y\": the bind source path does not exist: stat /no/x: no such file or directory\n",
-		"run --network none --network host i":        "Error: invalid network \"host\": it cannot be combined with the network \"none\"\n",
+		"run --network none --network host i":        "Error: conflicting options: cannot attach both user-defined and non-user-defined network-modes\n",
 		"run --blkio-weight 5 img":                   "Error: invalid value \"5\" for --blkio-weight: want a whole number from 10 to 1000\n",
 		"run --oom-score-adj 1001 img":               "Error: invalid value \"1001\" for --oom-score-adj: want a whole number from -1000 to 1000\n",
 		"run --cpuset-cpus 3-1 img":                  "Error: invalid value \"3-1\" for --cpuset-cpus: want numbers and ranges such as 0-2,7\n",
