@@ -116,3 +116,54 @@ func TestManyAtOnceGetDifferentAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestRangeAndReserved(t *testing.T) {
+	p := pool(t, "10.1.2.0/24", nil)
+	p.First, p.Last = netip.MustParseAddr("10.1.2.8"), netip.MustParseAddr("10.1.2.10")
+	p.Reserved = []netip.Addr{netip.MustParseAddr("10.1.2.9")}
+	for _, want := range []string{"10.1.2.8", "10.1.2.10"} {
+		if ip := take(t, p, "c"+want); ip.String() != want {
+			t.Errorf("got %v want %s", ip, want)
+		}
+	}
+	if _, err := p.Take("full", netip.Addr{}, netip.Addr{}); !errors.Is(err, ErrExhausted) {
+		t.Errorf("a full range: %v", err)
+	}
+	if l, err := p.Take("outside", netip.MustParseAddr("10.1.2.77"), netip.Addr{}); err != nil || l.IP.String() != "10.1.2.77" {
+		t.Errorf("asked for outside of the range: %v, %v", l.IP, err)
+	}
+	if _, err := p.Take("reserved", netip.MustParseAddr("10.1.2.9"), netip.Addr{}); err == nil {
+		t.Error("a reserved address was given away")
+	}
+}
+
+func TestBothFamilies(t *testing.T) {
+	four, six := pool(t, "10.1.2.0/24", nil), pool(t, "fd00:1::/64", nil)
+	six.Dir = four.Dir
+	ip, ip6 := take(t, four, "a"), take(t, six, "a")
+	all, err := four.All()
+	if err != nil || all[ip] != "a" || all[ip6] != "a" {
+		t.Errorf("got %v, %v", all, err)
+	}
+	if next := take(t, six, "b"); next != ip6.Next() {
+		t.Errorf("got %v after %v", next, ip6)
+	}
+}
+
+func TestMembersWithoutAddresses(t *testing.T) {
+	p := pool(t, "10.1.2.0/24", nil)
+	for range 2 { // a start that follows one that was killed
+		if entry, err := p.Join("a"); err != nil || entry != p.Member("a") {
+			t.Fatalf("got %q, %v", entry, err)
+		}
+	}
+	if ids, err := p.Members(); err != nil || len(ids) != 1 || ids[0] != "a" {
+		t.Errorf("got %v, %v", ids, err)
+	}
+	if err := errors.Join(p.Leave("a"), p.Leave("a")); err != nil {
+		t.Error(err)
+	}
+	if ids, err := p.Members(); err != nil || len(ids) != 0 {
+		t.Errorf("got %v, %v", ids, err)
+	}
+}
