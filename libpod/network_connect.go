@@ -75,8 +75,7 @@ func connectable(mode, network string) error {
 }
 
 // NetworkDisconnect takes a container out of a network, at once where it runs. With
-// force a container that is not there is no error, and one that is in an unknown
-// state is only taken off the network's list.
+// force a container that is not there is no error.
 func (e *Engine) NetworkDisconnect(ctx context.Context, network, ref string, force bool) (warnings []string, err error) {
 	r, err := e.network(network)
 	if err != nil {
