@@ -48,14 +48,14 @@ func TestNextServer(t *testing.T) {
 		want    string
 		most    time.Duration
 	}{
-		"one that fails":        {[]string{"127.0.1.1", "127.0.1.2", "127.0.1.3"}, "192.0.2.3", time.Second},
-		"one that is not there": {[]string{"127.0.1.9", "127.0.1.3"}, "192.0.2.3", time.Second},
+		"one that fails":        {[]string{"127.0.1.1", "127.0.1.2", "127.0.1.3"}, "192.0.2.3", tryFor},
+		"one that is not there": {[]string{"127.0.1.9", "127.0.1.3"}, "192.0.2.3", tryFor},
 		"one that is silent":    {[]string{"127.0.1.4", "127.0.1.3"}, "192.0.2.3", 2 * tryFor},
-		"all fail":              {[]string{"127.0.1.1", "127.0.1.2"}, "RCodeRefused", time.Second},
-		"none is there":         {[]string{"127.0.1.9"}, "RCodeServerFailure", time.Second},
+		"all fail":              {[]string{"127.0.1.1", "127.0.1.2"}, "RCodeRefused", tryFor},
+		"none is there":         {[]string{"127.0.1.9"}, "RCodeServerFailure", tryFor},
 		"silence":               {[]string{"127.0.1.4"}, "RCodeServerFailure", 2 * allFor},
-		"no such name":          {[]string{"127.0.1.5", "127.0.1.3"}, "RCodeNameError", time.Second},
-		"none":                  {nil, "RCodeServerFailure", time.Second},
+		"no such name":          {[]string{"127.0.1.5", "127.0.1.3"}, "RCodeNameError", tryFor},
+		"none":                  {nil, "RCodeServerFailure", tryFor},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
