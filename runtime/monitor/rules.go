@@ -21,8 +21,10 @@ import (
 const (
 	// settleTime is how long others' changes may go on before the rules are looked at.
 	settleTime = 50 * time.Millisecond
-	// yieldTime is how long another monitor is given to restore them.
-	yieldTime = 250 * time.Millisecond
+	// yieldTime is how long another monitor is given to restore them, and up to
+	// yieldSpread more: a thousand that ask often would keep it from that.
+	yieldTime   = 500 * time.Millisecond
+	yieldSpread = time.Second
 	// pollTime is how often legacy tables are looked at, which tell no news.
 	pollTime = time.Second
 	// restoreTries bounds how often it is tried where it fails.
@@ -128,14 +130,21 @@ func (r *ruleWatch) lookIn(d time.Duration) { r.timer = r.m.loop.after(d, r.look
 // is about to.
 func (r *ruleWatch) look() {
 	r.timer = nil
-	l, err := lock.Try(filepath.Join(r.dir, restoreLock))
+	path := filepath.Join(r.dir, restoreLock)
+	r.m.churn += 8 << 10
+	r.m.busy()
+	if lastRestored(path) > r.lost {
+		r.lost = 0
+		return
+	}
+	l, err := lock.Try(path)
 	if err != nil {
 		if _, gone := os.Stat(r.dir); gone == nil {
-			r.lookIn(yieldTime)
+			r.lookIn(yieldTime + time.Duration(unix.Getpid()%64)*yieldSpread/64)
 		}
 		return
 	}
-	if lastRestored(l) > r.lost {
+	if lastRestored(path) > r.lost {
 		l.Release()
 		r.lost = 0
 		return
@@ -149,7 +158,6 @@ func (r *ruleWatch) look() {
 	}
 	r.held, r.restoring = l, pid
 	r.m.helpers[pid] = r.restored
-	r.m.busy()
 }
 
 // restored is called when the process has ended that restores the rules.
@@ -178,14 +186,14 @@ func (r *ruleWatch) failed() {
 	}
 }
 
-// lastRestored is the time in the lock's file, 0 without.
-func lastRestored(l *lock.Lock) int64 {
-	var text [21]byte
-	n, err := unix.Pread(l.Fd(), text[:], 0)
+// lastRestored is the time in the lock's file, 0 without. It is written at once and
+// always as long, so that it may be read without the lock.
+func lastRestored(path string) int64 {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}
-	t, _ := strconv.ParseInt(strings.TrimSpace(string(text[:n])), 10, 64)
+	t, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return t
 }
 

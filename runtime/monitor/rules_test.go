@@ -76,7 +76,7 @@ func settles(t *testing.T, n int, all ...*box) {
 	for deadline := time.Now().Add(10 * time.Second); count() < n && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(600 * time.Millisecond) // more than it takes those who would come late
+	time.Sleep(2 * time.Second) // more than it takes those who would come late
 	if got := count(); got != n {
 		t.Errorf("rules were restored %d times, not %d", got, n)
 	}
