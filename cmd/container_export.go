@@ -1,12 +1,16 @@
 package cmd
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 )
 
 func newExport(app *App) *cli.Command {
@@ -54,13 +58,13 @@ func replaceFile(path string, write func(*os.File) error) (err error) {
 		}
 		return errors.Join(write(f), f.Close())
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".skiff-export-")
+	f, err := nameless(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("cannot write %q: %w", path, err)
 	}
 	defer func() {
 		f.Close()
-		if err != nil {
+		if err != nil && f.Name() != "" {
 			os.Remove(f.Name())
 		}
 	}()
@@ -70,5 +74,36 @@ func replaceFile(path string, write func(*os.File) error) (err error) {
 	if err := f.Chmod(0o600); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if f.Name() != "" {
+		return os.Rename(f.Name(), path)
+	}
+	return nameFile(f, path)
+}
+
+// nameless makes a file that goes with the process as long as it has no name. Where
+// the file system has none such, it has one.
+func nameless(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return os.CreateTemp(dir, ".skiff-export-")
+	}
+	return os.NewFile(uintptr(fd), ""), nil
+}
+
+// nameFile gives a nameless file the name of what it replaces, in one step.
+func nameFile(f *os.File, path string) error {
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return err
+	}
+	tmp := filepath.Join(filepath.Dir(path), ".skiff-export-"+hex.EncodeToString(id[:]))
+	from := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, tmp, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return &os.LinkError{Op: "link", Old: from, New: tmp, Err: err}
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return nil
 }

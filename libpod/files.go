@@ -24,6 +24,11 @@ const (
 	FilesUnpack  = "unpack"  // reads an archive into Path, then answers
 	FilesExport  = "export"  // answers, then writes an archive of all but mounts
 	FilesChanges = "changes" // answers
+	// FilesBackup and FilesRestore write and read a volume's backup. Their standard
+	// output is the backup, whichever way it goes; they answer on standard input, a
+	// socket, see BackupPause.
+	FilesBackup  = "backup"
+	FilesRestore = "restore"
 )
 
 // FilesRequest is one line of JSON on the command's standard input. An archive
@@ -43,6 +48,10 @@ type FilesRequest struct {
 	// Own gives what is unpacked to the container's user.
 	Own       bool `json:"own,omitempty"`
 	Overwrite bool `json:"overwrite,omitempty"`
+	// Live says that containers write to the volume meanwhile; Force replaces one that
+	// is there.
+	Live  bool `json:"live,omitempty"`
+	Force bool `json:"force,omitempty"`
 	// Compare are the layers of two images, lowest first, instead of the container's.
 	Compare *layer.Comparison `json:"compare,omitempty"`
 }
@@ -63,7 +72,7 @@ func failureKinds() map[string]error {
 	return map[string]error{
 		"missing": transfer.ErrMissing, "dir-over-file": transfer.ErrDirOverFile,
 		"archive-over-file": transfer.ErrArchiveOverFile, "not-directory": transfer.ErrNotDirectory,
-		"read-only": syscall.EROFS,
+		"read-only": syscall.EROFS, "exists": state.ErrExists, "in-use": state.ErrInUse, "invalid": state.ErrInvalid,
 	}
 }
 

@@ -45,11 +45,15 @@ func (e *Engine) CreateVolume(name string, opt VolumeOptions) (string, error) {
 	err := e.Volumes.Create(name, volume.Options{Labels: opt.Labels, Options: opt.Options, Anonymous: anonymous})
 	switch {
 	case err == nil:
-		e.note(event.Event{Type: event.Volume, Status: event.Create, Name: name})
+		e.noteVolumeCreated(name)
 	case opt.Ignore && errors.Is(err, state.ErrExists):
 		err = nil
 	}
 	return name, err
+}
+
+func (e *Engine) noteVolumeCreated(name string) {
+	e.note(event.Event{Type: event.Volume, Status: event.Create, Name: name})
 }
 
 // Volume is a volume and how many containers mount it.

@@ -82,6 +82,9 @@ func serveFiles(ctx context.Context, e *libpod.Engine, id string) error {
 	if s.req.Op == libpod.FilesChanges {
 		return s.answer(s.changes())
 	}
+	if s.req.Op == libpod.FilesBackup || s.req.Op == libpod.FilesRestore {
+		return s.serveBackup(ctx)
+	}
 	if s.req.Volume != "" {
 		return s.serveVolume()
 	}

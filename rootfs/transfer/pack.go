@@ -31,6 +31,11 @@ type packer struct {
 	links map[fileID]string // the first name of each file that has several
 	warn  func(string)
 	depth int
+	buf   []byte
+	// whole packs all attributes, not only those that may leave a container.
+	whole bool
+	// seen, where it is set, gets what each entry was when it was packed.
+	seen map[string]stamp
 }
 
 // Pack writes what top, which is opened with O_PATH, is and holds as a tar
@@ -54,9 +59,9 @@ func (p *packer) entry(fd int, name string) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: name, Err: err}
 	}
-	h := &tar.Header{
-		Name: name, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
-		ModTime: time.Unix(st.Mtim.Unix()), Format: tar.FormatPAX,
+	h := header(name, &st)
+	if p.seen != nil {
+		p.seen[name] = stampOf(&st)
 	}
 	kind := st.Mode & unix.S_IFMT
 	if kind == unix.S_IFDIR {
@@ -94,6 +99,14 @@ func (p *packer) entry(fd int, name string) error {
 	return p.header(h)
 }
 
+// header is what is packed of any kind of file.
+func header(name string, st *unix.Stat_t) *tar.Header {
+	return &tar.Header{
+		Name: name, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
+		ModTime: time.Unix(st.Mtim.Unix()), Format: tar.FormatPAX,
+	}
+}
+
 func (p *packer) header(h *tar.Header) error {
 	if err := p.tar.WriteHeader(h); err != nil {
 		return fmt.Errorf("cannot pack %q: %w", h.Name, err)
@@ -125,15 +138,11 @@ func (p *packer) directory(fd int, h *tar.Header) error {
 	if h.Name == "/" {
 		child = "/"
 	}
-	h.Typeflag = tar.TypeDir
-	h.PAXRecords = attributes(n)
 	if h.Name == "." || h.Name == "" {
 		child = ""
 	}
 	if h.Name != "" {
-		head := *h
-		head.Name = strings.TrimSuffix(h.Name, "/") + "/"
-		if err := p.header(&head); err != nil {
+		if err := p.directoryHeader(n, h); err != nil {
 			return err
 		}
 	}
@@ -148,6 +157,14 @@ func (p *packer) directory(fd int, h *tar.Header) error {
 		}
 	}
 	return nil
+}
+
+// directoryHeader packs the directory that fd is open on, without what it holds.
+func (p *packer) directoryHeader(fd int, h *tar.Header) error {
+	head := *h
+	head.Typeflag, head.PAXRecords = tar.TypeDir, p.attributes(fd)
+	head.Name = strings.TrimSuffix(h.Name, "/") + "/"
+	return p.header(&head)
 }
 
 func (p *packer) child(dir int, name, full string) error {
@@ -175,7 +192,7 @@ func (p *packer) file(fd int, h *tar.Header) error {
 	if err := unix.Fstat(n, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: h.Name, Err: err}
 	}
-	h.Typeflag, h.Size, h.PAXRecords = tar.TypeReg, st.Size, attributes(n)
+	h.Typeflag, h.Size, h.PAXRecords = tar.TypeReg, st.Size, p.attributes(n)
 	if st.Blocks*512 < st.Size {
 		if parts, ok := dataIn(n, st.Size); ok {
 			return p.sparse(f, h, parts)
@@ -184,14 +201,21 @@ func (p *packer) file(fd int, h *tar.Header) error {
 	if err := p.header(h); err != nil {
 		return err
 	}
-	return copyExactly(p.tar, f, h.Size)
+	return p.copyExactly(p.tar, f, h.Size)
 }
 
+// copyChunk is how much of a file is copied at a time.
+const copyChunk = 128 << 10
+
 // copyExactly copies n bytes, zeros where the file has become shorter.
-func copyExactly(w io.Writer, f *os.File, n int64) error {
-	done, err := io.CopyN(w, f, n)
-	if errors.Is(err, io.EOF) {
-		_, err = io.CopyN(w, zeros{}, n-done)
+func (p *packer) copyExactly(w io.Writer, f *os.File, n int64) error {
+	if p.buf == nil {
+		p.buf = make([]byte, copyChunk)
+	}
+	w = struct{ io.Writer }{w}
+	done, err := io.CopyBuffer(w, io.LimitReader(f, n), p.buf)
+	if err == nil && done < n {
+		_, err = io.CopyBuffer(w, io.LimitReader(zeros{}, n-done), p.buf)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot copy %q: %w", f.Name(), err)
@@ -208,7 +232,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 // attributes are the extended attributes that belong to the file and not to the
 // file system that holds it, as PAX records.
-func attributes(fd int) map[string]string {
+func (p *packer) attributes(fd int) map[string]string {
 	size, err := unix.Flistxattr(fd, nil)
 	if err != nil || size == 0 {
 		return nil
@@ -219,7 +243,7 @@ func attributes(fd int) map[string]string {
 	}
 	var out map[string]string
 	for _, name := range strings.FieldsFunc(string(list[:size]), func(r rune) bool { return r == 0 }) {
-		if !carried(name) || strings.Contains(name, "=") {
+		if !carried(name, p.whole) || strings.Contains(name, "=") {
 			continue
 		}
 		size, err := unix.Fgetxattr(fd, name, nil)
@@ -240,7 +264,12 @@ func attributes(fd int) map[string]string {
 
 const xattrPrefix = "SCHILY.xattr."
 
-func carried(name string) bool {
+// carried says whether an attribute belongs to the file: those of the kernel's that
+// only its owner's machine knows what to make of are in whole copies alone.
+func carried(name string, whole bool) bool {
+	if whole && (strings.HasPrefix(name, "system.posix_acl_") || strings.HasPrefix(name, "trusted.") && !strings.HasPrefix(name, "trusted.overlay.")) {
+		return true
+	}
 	return name == "security.capability" || strings.HasPrefix(name, "user.") && !strings.HasPrefix(name, "user.overlay.")
 }
 

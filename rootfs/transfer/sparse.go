@@ -93,7 +93,7 @@ func (p *packer) parts(f *os.File, parts []part, stored int64) error {
 		if _, err := f.Seek(s.at, io.SeekStart); err != nil {
 			return err
 		}
-		if err := copyExactly(p.out, f, s.size); err != nil {
+		if err := p.copyExactly(p.out, f, s.size); err != nil {
 			return err
 		}
 	}

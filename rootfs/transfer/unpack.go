@@ -38,6 +38,11 @@ type UnpackOptions struct {
 	Root bool
 	// KeepTop leaves the directory that is unpacked into as it is.
 	KeepTop bool
+	// Whole sets all attributes that the archive has, and takes away what it says was
+	// removed while it was made; see Passes.
+	Whole bool
+	// Global is told the records that are about the archive as a whole; may be nil.
+	Global func(records map[string]string) error
 	// Admit is asked about each entry before it is made; may be nil.
 	Admit func(h *tar.Header) error
 	// Warn is told, in one line each, what was left out; may be nil.
@@ -116,7 +121,7 @@ func (u *unpacker) locate(name string) (string, error) {
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeXGlobalHeader:
-		return nil
+		return u.global(h.PAXRecords)
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeDir, tar.TypeLink, tar.TypeSymlink, tar.TypeFifo, tar.TypeChar, tar.TypeBlock:
 	default:
 		u.opt.Warn(fmt.Sprintf("%s is left out: it is of a kind (%q) that is not known", h.Name, h.Typeflag))
@@ -436,7 +441,7 @@ func fill(f *os.File, content io.Reader, sparse bool) error {
 func (u *unpacker) attributes(fd int, h *tar.Header) {
 	for key, value := range h.PAXRecords {
 		name, ok := strings.CutPrefix(key, xattrPrefix)
-		if !ok || !carried(name) || u.opt.Untrusted && !strings.HasPrefix(name, "user.") {
+		if !ok || !carried(name, u.opt.Whole) || u.opt.Untrusted && !strings.HasPrefix(name, "user.") {
 			continue
 		}
 		if err := unix.Fsetxattr(fd, name, []byte(value), 0); err != nil && !errors.Is(err, unix.ENOTSUP) {
@@ -448,7 +453,12 @@ func (u *unpacker) attributes(fd int, h *tar.Header) {
 // finish gives the directories what writing into them changes: the last first,
 // since it may be in one of the others.
 func (u *unpacker) finish() error {
+	done := make(map[string]bool, len(u.dirs)) // the last entry of a name counts
 	for i := len(u.dirs) - 1; i >= 0; i-- {
+		if done[u.dirs[i].path] {
+			continue
+		}
+		done[u.dirs[i].path] = true
 		if err := u.dirs[i].finish(u); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ELOOP) {
 			return &CreateError{Path: u.dirs[i].path, Err: err}
 		}

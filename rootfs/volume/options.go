@@ -114,7 +114,9 @@ func checkMount(o map[string]string) error {
 // bindError has Podman's words, which scripts know.
 type bindError struct{ err error }
 
-func (e *bindError) Error() string { return "invalid volume option device for driver 'local': " + e.err.Error() }
+func (e *bindError) Error() string {
+	return "invalid volume option device for driver 'local': " + e.err.Error()
+}
 
 func (e *bindError) Unwrap() error { return e.err }
 

@@ -41,6 +41,12 @@ type Options struct {
 // a process that has not come to take its lock.
 const young = 10 * time.Second
 
+// localDriver keeps volumes below the data root. Docker: the driver local.
+const localDriver = "local"
+
+// Local says whether the volume is skiff's own and no plugin's.
+func Local(vol *state.Volume) bool { return vol.Driver == "" || vol.Driver == localDriver }
+
 // maxName is the longest name of a file.
 const maxName = 255
 
@@ -116,7 +122,7 @@ func (v Volumes) complete(name string, opt Options) (err error) {
 		return err
 	}
 	vol := &state.Volume{
-		Name: name, Driver: "local", Created: time.Now().UTC(), Anonymous: opt.Anonymous,
+		Name: name, Driver: localDriver, Created: time.Now().UTC(), Anonymous: opt.Anonymous,
 		Labels: maps.Clone(opt.Labels), Options: maps.Clone(opt.Options), Filled: noted(opt.Options, "nocopy"),
 	}
 	if err := v.give(vol); err != nil {
@@ -302,6 +308,7 @@ func (v Volumes) Sweep() error {
 	}
 	for _, name := range names {
 		if jsonfile.Exists(v.Roots.VolumeRecord(name)) {
+			errs = append(errs, v.sweepRestore(name))
 			continue
 		}
 		st, err := os.Lstat(v.Roots.Volume(name))

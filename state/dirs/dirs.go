@@ -125,15 +125,18 @@ func (r Roots) Volumes() string {
 }
 
 // Volume is a volume's directory, VolumeRecord its record, VolumeData its
-// content. VolumeLock is held by whoever fills or removes it, VolumeFill is
-// content on its way into it, and VolumeTrash is the whole directory on its way
+// content. VolumeLock is held by whoever fills or removes it, VolumeFill and
+// VolumeRestore are content on its way into it, and VolumeTrash is the whole directory on its way
 // out; no volume can have its name.
 func (r Roots) Volume(name string) string       { return filepath.Join(r.Volumes(), name) }
 func (r Roots) VolumeRecord(name string) string { return filepath.Join(r.Volume(name), "volume.json") }
 func (r Roots) VolumeData(name string) string   { return filepath.Join(r.Volume(name), "_data") }
 func (r Roots) VolumeLock(name string) string   { return filepath.Join(r.Volume(name), "lock") }
 func (r Roots) VolumeFill(name string) string   { return filepath.Join(r.Volume(name), "_fill") }
-func (r Roots) VolumeTrash(name string) string  { return filepath.Join(r.Volumes(), ".removing-"+name) }
+func (r Roots) VolumeRestore(name string) string {
+	return filepath.Join(r.Volume(name), "_restore")
+}
+func (r Roots) VolumeTrash(name string) string { return filepath.Join(r.Volumes(), ".removing-"+name) }
 
 // Secrets holds one record per secret, content included, for root's (or the
 // user's) eyes only.

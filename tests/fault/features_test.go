@@ -66,6 +66,15 @@ func (b *bench) features() []feature {
 			after: [][]string{{"volume", "import", "kept", archive}, {"run", "--rm", "-v", "kept:/v", "busybox", "test", "-s", "/v/last"}, {"volume", "rm", "kept"}},
 		},
 		{
+			name: "a backup of a volume that is written to", before: []string{"run", "-d", "--name", "box", "-v", "kept:/v", "busybox", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/v/n; done"},
+			commands: [][]string{{"volume", "backup", "kept", archive + ".backup"}}, within: 80 * time.Millisecond,
+			// A container that is left paused cannot be paused for this one.
+			after: [][]string{
+				{"pause", "box"}, {"unpause", "box"}, {"volume", "backup", "kept", archive + ".backup"}, {"volume", "rm", "-f", "kept"},
+				{"volume", "restore", "kept", archive + ".backup"}, {"run", "--rm", "-v", "kept:/v", "busybox", "test", "-e", "/v/n"}, {"volume", "rm", "kept"},
+			},
+		},
+		{
 			name: "the end of the time that it may take", before: run("--timeout", "1", "-p", "8080:80"),
 			commands: [][]string{{"wait", "box"}}, within: 1200 * time.Millisecond,
 		},
