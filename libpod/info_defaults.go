@@ -55,16 +55,22 @@ func (e *Engine) runtimePath() string {
 	return name
 }
 
+// ownRuntime is what info calls skiff's own runtime, and how one can ask for it.
+const ownRuntime = "skiff"
+
 // defaultRuntime is the path or name of the OCI runtime that the user asked
 // for; empty for skiff's own. One of containers.conf that is not here is no reason
 // to run nothing: that file may be the distribution's, for another engine. One of
 // a file that the caller named has to be here.
 func (e *Engine) defaultRuntime() string {
+	if e.Global.Runtime == ownRuntime {
+		return ""
+	}
 	if e.Global.Runtime != "" {
 		return e.Global.Runtime
 	}
 	name := e.Settings.Engine.Runtime
-	if name == "" {
+	if name == "" || name == ownRuntime {
 		return ""
 	}
 	here := func(path string) bool {
