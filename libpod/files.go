@@ -16,6 +16,7 @@ import (
 	"skiff/rootfs/layer"
 	"skiff/rootfs/transfer"
 	"skiff/runtime/rootless"
+	"skiff/state"
 )
 
 // What the internal command files does.
