@@ -26,9 +26,9 @@ type command struct {
 }
 
 // commands is the one list of commands.
-func commands() []command { return append(objects(), machine()...) }
+func commands() []command { return slices.Concat(objects(), data(), machine()) }
 
-// objects are the commands about containers, images, and what these use.
+// objects are the commands about containers, images and networks.
 func objects() []command {
 	return []command{
 		// Containers.
@@ -107,6 +107,12 @@ func objects() []command {
 		{name: "network reload", new: newNetworkReload},
 		{name: "network rm", aliases: []string{"network remove"}, new: newNetworkRm},
 		{name: "network update", new: newNetworkUpdate},
+	}
+}
+
+// data are the commands about what containers use and do not have in them, and pods.
+func data() []command {
+	return []command{
 		// Volumes.
 		{name: "volume backup", new: newVolumeBackup},
 		{name: "volume create", new: newVolumeCreate},
