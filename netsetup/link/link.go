@@ -31,6 +31,9 @@ type Conn struct {
 	sockets map[int]*nl.SocketHandle
 }
 
+// dumpTries bounds how often a list is asked for that changes meanwhile.
+const dumpTries = 50
+
 // Open makes a connection in the calling thread's network namespace.
 func Open() (*Conn, error) {
 	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
@@ -48,12 +51,19 @@ func (c *Conn) Close() {
 }
 
 func (c *Conn) request(kind, flags int, data ...nl.NetlinkRequestData) ([][]byte, error) {
-	req := nl.NewNetlinkRequest(kind, flags)
-	req.Sockets = c.sockets
-	for _, d := range data {
-		req.AddData(d)
+	for try := 0; ; try++ {
+		req := nl.NewNetlinkRequest(kind, flags)
+		req.Sockets = c.sockets
+		for _, d := range data {
+			req.AddData(d)
+		}
+		msgs, err := req.Execute(unix.NETLINK_ROUTE, 0)
+		// A list that changed while the kernel gave it (NLM_F_DUMP_INTR, netlink(7)) is
+		// asked for again.
+		if !errors.Is(err, nl.ErrDumpInterrupted) || try == dumpTries {
+			return msgs, err
+		}
 	}
-	return req.Execute(unix.NETLINK_ROUTE, 0)
 }
 
 func info(index int, up bool) *nl.IfInfomsg {
