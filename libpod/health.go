@@ -94,8 +94,11 @@ func (e *Engine) keepHealth(cfg *state.Config) {
 		return
 	}
 	h, err := e.Store.Health(cfg.ID, true)
-	if err != nil || h == nil {
+	if err != nil {
 		return
+	}
+	if h == nil { // before its first check
+		h = &state.Health{Version: state.HealthVersion}
 	}
 	if h.Status != state.HealthUnhealthy {
 		h.Status, h.FailingStreak = state.HealthStopped, 0
