@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"skiff/netsetup/link"
 	"skiff/netsetup/plan"
@@ -11,6 +12,9 @@ import (
 	"skiff/state/jsonfile"
 	"skiff/state/lock"
 )
+
+// busyNetwork bounds how long a network is waited for that nobody is in.
+const busyNetwork = 2 * time.Second
 
 // Collect takes down the devices and rules of networks that no container is in,
 // and leaves those alone that somebody is joining. Records stay.
@@ -32,11 +36,8 @@ func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
 	if !jsonfile.Exists(dir) {
 		return nil // nobody was in it since the boot
 	}
-	l, err := lock.Try(filepath.Join(dir, "lock"))
-	if errors.Is(err, lock.ErrBusy) {
-		return nil
-	}
-	if err != nil {
+	l, err := m.unused(r.Name)
+	if l == nil || err != nil {
 		return err
 	}
 	defer l.Release()
@@ -52,6 +53,25 @@ func (m *Manager) collect(fw applier, r state.NetworkRecord) error {
 		return err
 	}
 	return os.RemoveAll(dir)
+}
+
+// unused takes the lock of a network that no container is in; nil where one is. A
+// container that is joining is in it before long, and whoever restores lost rules
+// (Reload) has the lock for a moment only: that is waited for, since nobody else would
+// take the network down.
+func (m *Manager) unused(network string) (*lock.Lock, error) {
+	for deadline := time.Now().Add(busyNetwork); ; time.Sleep(10 * time.Millisecond) {
+		l, err := lock.Try(filepath.Join(m.Roots.Network(network), "lock"))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, nil // somebody else has just taken it down
+		}
+		if !errors.Is(err, lock.ErrBusy) {
+			return l, err
+		}
+		if used, err := m.used(network); used || err != nil || time.Now().After(deadline) {
+			return nil, err
+		}
+	}
 }
 
 // used says whether a container that runs, or may run again with the address that

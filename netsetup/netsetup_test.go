@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -434,6 +435,32 @@ func TestCollectSparesNetworksInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	sees(t, "after collect", h.outside, "tcp", "198.51.100.1:8080", "198.51.100.2")
+}
+
+// Whoever restores lost rules has the network's lock for a moment. A network that
+// nobody is in is taken down all the same.
+func TestCollectWaitsForAReload(t *testing.T) {
+	h := newHost(t)
+	h.box().monitor()
+	dir := h.m.Roots.Network(state.DefaultNetwork)
+	l, err := lock.Share(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- h.m.Collect() }()
+	select {
+	case err := <-done:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	l.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if jsonfile.Exists(dir) {
+		t.Error("the network is still there")
+	}
 }
 
 func TestForeignForwardPolicy(t *testing.T) {
