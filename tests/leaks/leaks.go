@@ -103,7 +103,7 @@ func network() []string {
 
 // mayStay are the files below the roots that outlive the containers: images, what
 // builds remember, programs and locks that nobody holds.
-const mayStay = `^(data/(images|storage|programs|volumes|builds/(steps|results|contexts|mounts|boot))(/|$)|data/events/events\.log$|data/networks/bridge\.json$|run/(storage|images)(/|$)|.*lock$)`
+const mayStay = `^(data/(images|storage|programs|volumes|builds/(steps|results|contexts|downloads|mounts|boot))(/|$)|data/events/events\.log$|data/networks/bridge\.json$|run/(storage|images)(/|$)|.*lock$)`
 
 // files lists what is left below the two roots.
 func files(top string) []string {
