@@ -68,9 +68,9 @@ func (b *bench) features() []feature {
 		{
 			name: "a backup of a volume that is written to", before: []string{"run", "-d", "--name", "box", "-v", "kept:/v", "busybox", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/v/n; done"},
 			commands: [][]string{{"volume", "backup", "kept", archive + ".backup"}}, within: 80 * time.Millisecond,
-			// A container that is left paused cannot be paused for this one.
+			// A container that is left paused cannot be started, nor paused for the next one.
 			after: [][]string{
-				{"pause", "box"}, {"unpause", "box"}, {"volume", "backup", "kept", archive + ".backup"}, {"volume", "rm", "-f", "kept"},
+				{"start", "box"}, {"pause", "box"}, {"unpause", "box"}, {"volume", "backup", "kept", archive + ".backup"}, {"volume", "rm", "-f", "kept"},
 				{"volume", "restore", "kept", archive + ".backup"}, {"run", "--rm", "-v", "kept:/v", "busybox", "test", "-e", "/v/n"}, {"volume", "rm", "kept"},
 			},
 		},
