@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -74,25 +73,9 @@ func (e *Engine) NetworkUpdate(ref string, add, drop []string) error {
 		if r.NoDNS {
 			return state.Errorf(state.ErrInvalid, "cannot set name servers of network %q: it was made with --disable-dns", r.Name)
 		}
-		for _, s := range drop {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				return state.Errorf(state.ErrInvalid, "invalid DNS server %q: not an IP address", s)
-			}
-			if !slices.Contains(r.DNS, a.String()) {
-				return fmt.Errorf("network %q has no name server %s", r.Name, a)
-			}
-			r.DNS = slices.DeleteFunc(r.DNS, func(d string) bool { return d == a.String() })
+		if err := define.DropServers(r, drop); err != nil {
+			return err
 		}
-		for _, s := range add {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				return state.Errorf(state.ErrInvalid, "invalid DNS server %q: not an IP address", s)
-			}
-			if !slices.Contains(r.DNS, a.String()) {
-				r.DNS = append(r.DNS, a.String())
-			}
-		}
-		return nil
+		return define.AddServers(r, add)
 	})
 }

@@ -7,8 +7,6 @@
 package define
 
 import (
-	"fmt"
-	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -122,16 +120,45 @@ func servers(r *state.NetworkRecord, q Request) error {
 		return state.Errorf(state.ErrInvalid, "--dns and --disable-dns exclude each other")
 	}
 	r.DNS = nil
-	for _, s := range q.DNS {
-		a, err := netip.ParseAddr(s)
+	return AddServers(r, q.DNS)
+}
+
+// AddServers adds name servers that the network does not have yet.
+func AddServers(r *state.NetworkRecord, servers []string) error {
+	for _, s := range servers {
+		t, err := server(s)
 		if err != nil {
-			return state.Errorf(state.ErrInvalid, "invalid DNS server %q: not an IP address", s)
+			return err
 		}
-		if t := a.String(); !slices.Contains(r.DNS, t) {
+		if !slices.Contains(r.DNS, t) {
 			r.DNS = append(r.DNS, t)
 		}
 	}
 	return nil
+}
+
+// DropServers takes away name servers, each of which the network has to have.
+func DropServers(r *state.NetworkRecord, servers []string) error {
+	for _, s := range servers {
+		t, err := server(s)
+		if err != nil {
+			return err
+		}
+		i := slices.Index(r.DNS, t)
+		if i < 0 {
+			return state.Errorf(state.ErrInvalid, "network %q has no name server %s", r.Name, t)
+		}
+		r.DNS = slices.Delete(r.DNS, i, i+1)
+	}
+	return nil
+}
+
+func server(s string) (string, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return "", state.Errorf(state.ErrInvalid, "invalid DNS server %q: not an IP address", s)
+	}
+	return a.String(), nil
 }
 
 // fits refuses what the driver cannot do.
@@ -154,9 +181,6 @@ func fits(r *state.NetworkRecord, _ Request) error {
 	return nil
 }
 
-// sortedOptions are in the order in which complaints are made.
-func sortedOptions(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
-
 func invalidOption(key, value, want string) error {
-	return state.Errorf(state.ErrInvalid, "invalid option %s=%s: %s", key, value, fmt.Sprintf("want %s", want))
+	return state.Errorf(state.ErrInvalid, "invalid option %s=%s: want %s", key, value, want)
 }

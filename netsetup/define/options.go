@@ -1,6 +1,7 @@
 package define
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ const unmanaged = "unmanaged"
 // options reads the drivers' options. A key of Docker's that means nothing here
 // is kept and has no effect, as with Docker; another one is a mistake.
 func options(r *state.NetworkRecord, q Request) error {
-	for _, key := range sortedOptions(q.Options) {
+	for _, key := range slices.Sorted(maps.Keys(q.Options)) {
 		set := option(key)
 		if set == nil {
 			if strings.HasPrefix(key, "com.docker.") {

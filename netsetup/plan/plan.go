@@ -290,14 +290,10 @@ func Pool(seed string) []netip.Prefix {
 
 // Choose gives the first network of the pool that overlaps none of those used.
 func Choose(pool, used []netip.Prefix) (netip.Prefix, error) {
-next:
 	for _, p := range pool {
-		for _, u := range used {
-			if u.Bits() > 0 && u.Overlaps(p) {
-				continue next
-			}
+		if _, taken := overlapping(p, used); !taken {
+			return p, nil
 		}
-		return p, nil
 	}
 	return netip.Prefix{}, fmt.Errorf("cannot find a free subnet: every private network is routed on this host")
 }
