@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"skiff/netsetup/ipam"
 	"skiff/state"
 )
 
@@ -167,22 +168,12 @@ func ParseRange(s string) (first, last netip.Addr, err error) {
 	if err != nil {
 		return first, last, err
 	}
-	return p.Masked().Addr(), end(p), nil
+	return p.Masked().Addr(), ipam.Last(p), nil
 }
 
 // host says whether an address can be a host's in the subnet.
 func host(p netip.Prefix, a netip.Addr) bool {
-	return a != p.Masked().Addr() && (a.Is6() || a != end(p))
-}
-
-// end is the highest address of a prefix.
-func end(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
+	return a != p.Masked().Addr() && (a.Is6() || a != ipam.Last(p))
 }
 
 // Complete gives the subnet to the record, with the gateway that it has where

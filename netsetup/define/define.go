@@ -53,7 +53,7 @@ func Record(q Request) (r state.NetworkRecord, err error) {
 	}
 	r = state.NetworkRecord{Version: state.NetworkVersion, Name: q.Name, Driver: q.Driver, Internal: q.Internal,
 		Attachable: q.Attachable, NoDNS: q.NoDNS, Labels: q.Labels, Options: q.Options, Given: len(q.Subnets) > 0}
-	for _, step := range []func(*state.NetworkRecord, Request) error{driver, device, options, addresses, reserved, servers, routes, ipam, fits} {
+	for _, step := range []func(*state.NetworkRecord, Request) error{driver, device, options, addresses, reserved, servers, routes, source, fits} {
 		if err := step(&r, q); err != nil {
 			return r, err
 		}
@@ -99,7 +99,8 @@ func CheckDevice(name string) error {
 	return nil
 }
 
-func ipam(r *state.NetworkRecord, q Request) error {
+// source is where addresses come from.
+func source(r *state.NetworkRecord, q Request) error {
 	switch q.IPAM {
 	case "", "default", "host-local":
 		return nil
@@ -164,7 +165,7 @@ func server(s string) (string, error) {
 // fits refuses what the driver cannot do.
 func fits(r *state.NetworkRecord, _ Request) error {
 	if r.Driver == state.DriverBridge {
-		if r.Mode == unmanaged && r.Bridge == "" {
+		if r.Mode == Unmanaged && r.Bridge == "" {
 			return state.Errorf(state.ErrInvalid, "a network with mode=unmanaged needs the name of a bridge: --interface-name NAME")
 		}
 		return nil

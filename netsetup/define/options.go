@@ -10,8 +10,21 @@ import (
 	"skiff/state"
 )
 
-// unmanaged is the mode of a bridge that is the host's own.
-const unmanaged = "unmanaged"
+// Unmanaged is the mode of a bridge that is the host's own.
+const Unmanaged = "unmanaged"
+
+// Modes are those that a driver has; the first is the usual one.
+func Modes(driver string) []string {
+	switch driver {
+	case state.DriverMacvlan:
+		return []string{"bridge", "private", "vepa", "passthru"}
+	case state.DriverIpvlan:
+		return []string{"l2", "l3", "l3s"}
+	case state.DriverBridge:
+		return []string{"", Unmanaged}
+	}
+	return nil
+}
 
 // options reads the drivers' options. A key of Docker's that means nothing here
 // is kept and has no effect, as with Docker; another one is a mistake.
@@ -157,8 +170,8 @@ func mode(r *state.NetworkRecord, value string) string {
 	}
 	switch value {
 	case "managed":
-	case unmanaged:
-		r.Mode = unmanaged
+	case Unmanaged:
+		r.Mode = Unmanaged
 	default:
 		return "managed or unmanaged"
 	}
@@ -167,10 +180,7 @@ func mode(r *state.NetworkRecord, value string) string {
 
 func modeOf(driver string) setter {
 	return func(r *state.NetworkRecord, value string) string {
-		modes := []string{"bridge", "private", "vepa", "passthru"}
-		if driver == state.DriverIpvlan {
-			modes = []string{"l2", "l3", "l3s"}
-		}
+		modes := Modes(driver)
 		if r.Driver != driver {
 			return "a network of the driver " + driver
 		}

@@ -63,7 +63,7 @@ func (p Pool) hint() string {
 	return filepath.Join(p.Dir, "next")
 }
 func (p Pool) usable(ip netip.Addr) bool  { return p.Check(ip) == nil }
-func (p Pool) broadcast() (ip netip.Addr) { return last(p.Subnet) }
+func (p Pool) broadcast() (ip netip.Addr) { return Last(p.Subnet) }
 
 // Check reports why the address cannot be a container's; nil if it can.
 func (p Pool) Check(ip netip.Addr) error {
@@ -286,8 +286,8 @@ func makeEntry(dir, id string) error {
 	return f.Close()
 }
 
-// last is the highest address of a prefix.
-func last(p netip.Prefix) netip.Addr {
+// Last is the highest address of a prefix.
+func Last(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {
 		b[i/8] |= 0x80 >> (i % 8)

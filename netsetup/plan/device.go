@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"skiff/netsetup/define"
 	"skiff/state"
 )
 
@@ -21,7 +22,7 @@ func device(in Input) (Device, error) {
 	if r.Driver == state.DriverMacvlan || r.Driver == state.DriverIpvlan {
 		// Its MTU is the parent's where the network says nothing.
 		d.Kind, d.MTU = r.Driver, r.MTU
-		d.Parent, d.Mode = cmp.Or(r.Parent, in.Parent), cmp.Or(r.Mode, Modes(r.Driver)[0])
+		d.Parent, d.Mode = cmp.Or(r.Parent, in.Parent), cmp.Or(r.Mode, define.Modes(r.Driver)[0])
 	}
 	if d.Kind == state.DriverIpvlan || d.Mode == "passthru" {
 		d.MAC = nil // it has its parent's

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"skiff/netsetup/define"
 	"skiff/netsetup/firewall"
 	"skiff/state"
 )
@@ -180,7 +181,7 @@ func Managed(r state.NetworkRecord) bool {
 }
 
 // ModeUnmanaged is the mode of a network whose bridge is the host's own.
-const ModeUnmanaged = "unmanaged"
+const ModeUnmanaged = define.Unmanaged
 
 // BridgeOf is the network's bridge.
 func BridgeOf(r state.NetworkRecord, s Subnets, ipv6 bool, mtu int) Bridge {

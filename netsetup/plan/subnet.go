@@ -58,7 +58,7 @@ func checkDevices(r state.NetworkRecord) error {
 		if r.Parent != "" && !isDevice(r.Parent) {
 			return bad("parent", r.Parent)
 		}
-		if r.Mode != "" && !slices.Contains(Modes(r.Driver), r.Mode) {
+		if r.Mode != "" && !slices.Contains(define.Modes(r.Driver), r.Mode) {
 			return bad("mode", r.Mode)
 		}
 	default:
@@ -69,19 +69,6 @@ func checkDevices(r state.NetworkRecord) error {
 	}
 	if !isDevice(interfacePrefix(r) + "0") {
 		return bad("prefix of interfaces", r.InterfacePrefix)
-	}
-	return nil
-}
-
-// Modes are those that a driver has; the first is the usual one.
-func Modes(driver string) []string {
-	switch driver {
-	case state.DriverMacvlan:
-		return []string{"bridge", "private", "vepa", "passthru"}
-	case state.DriverIpvlan:
-		return []string{"l2", "l3", "l3s"}
-	case state.DriverBridge:
-		return []string{"", ModeUnmanaged}
 	}
 	return nil
 }
